@@ -1,0 +1,44 @@
+"""The frame of the Python tests here: unittest cases that share one fresh server per class.
+
+Every test program takes --server PATH (and --option NAME=VALUE, --threads N); the rest of its arguments goes to
+unittest, so `redis_py_test.py --server PATH -v RedisPy.test_scan` works.
+"""
+
+import argparse
+import sys
+import unittest
+
+import server as server_module
+
+_arguments = None
+
+
+class ServerCase(unittest.TestCase):
+    """Cases against a server that setUpClass starts; each test begins with no keys in any database."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = server_module.Server(_arguments.server, threads=_arguments.threads,
+                                          options=server_module.parse_options(_arguments.option))
+        cls.addClassCleanup(cls.server.close)
+        cls.server.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        if not cls.server.running():
+            raise server_module.ServerFailed(f"died during the tests:\n{cls.server.log_tail()}")
+        cls.server.stop()
+
+    def setUp(self):
+        with self.server.connect() as connection:
+            self.assertEqual(connection.call("FLUSHALL"), b"OK")
+
+
+def main():
+    """The main function of a test program: parses the server's arguments and runs the cases of __main__."""
+    global _arguments
+    parser = argparse.ArgumentParser(add_help=False)
+    server_module.add_server_arguments(parser)
+    parser.add_argument("--threads", type=int, default=1)
+    _arguments, rest = parser.parse_known_args()
+    unittest.main(module="__main__", argv=[sys.argv[0], *rest])

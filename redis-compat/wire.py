@@ -161,6 +161,14 @@ class Connection:
         del self._buffer[:count]
         return data
 
+    def read_until(self, ending):
+        """Raw bytes up to `ending`, which must be the last thing the server sends; returned without it."""
+        while not self._buffer.endswith(ending):
+            self._fill()
+        data = bytes(self._buffer[:-len(ending)])
+        self._buffer.clear()
+        return data
+
     def read_to_end(self, quiet_s):
         """Everything until the server closes or stays quiet for `quiet_s`: (bytes, closed)."""
         self.socket.settimeout(quiet_s)

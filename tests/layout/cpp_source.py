@@ -1,4 +1,4 @@
-"""A C++ source as the layout rules read it: includes, functions, code without comments and literals.
+"""A C++ source as the layout rules read it: its includes, its functions, and its code alone.
 
 Not a compiler: it knows just enough of the language (comments, string, raw string and character
 literals, digit separators, directives, braces) to measure functions and to search code only.
@@ -291,7 +291,7 @@ def _opens_requirement(after):
 
 
 def _is_lambda(seen):
-    """Whether a `{` after these tokens is a lambda's body: `[…]`, parameters and a return type."""
+    """Whether a `{` after these tokens is a lambda's body: `[…]`, then parameters, a type."""
     position = len(seen) - 1
     while position >= 0 and seen[position] != "]":
         token = seen[position]

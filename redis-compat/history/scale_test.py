@@ -22,28 +22,16 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import load
 import server as server_module
 import wire
 
-BATCH = 2000
 VALUE_BYTES = 100
-
-
-def key_name(number):
-    return b"key:%012d" % number
 
 
 def value_of(number):
     """A value that only this key has."""
     return (b"%020d" % number) * (VALUE_BYTES // 20)
-
-
-def set_request(number):
-    return b"*3\r\n$3\r\nSET\r\n$16\r\n%b\r\n$%d\r\n%b\r\n" % (key_name(number), VALUE_BYTES, value_of(number))
-
-
-def get_request(number):
-    return b"*2\r\n$3\r\nGET\r\n$16\r\n%b\r\n" % key_name(number)
 
 
 def get_reply(number):
@@ -128,16 +116,10 @@ class Verdict:
         self.note(f"{name}: anonymous memory", watch.anonymous_bytes_max / 2**20, "MiB", memory_limit_mb)
 
 
-def load(server, keys, count):
-    """Writes `count` of the keys, each once, in no order so that nothing profits from sorted input."""
-    step = next(n for n in (7368787, 5915587, 15485863) if keys % n)  # primes: i * step % keys visits every key
+def write(server, keys, count):
+    """Writes `count` of the keys, each once."""
     with server.connect(timeout_s=600) as connection:
-        for first in range(0, count, BATCH):
-            numbers = [i * step % keys for i in range(first, min(first + BATCH, count))]
-            connection.send_raw(b"".join(map(set_request, numbers)))
-            replies = connection.read_exactly(5 * len(numbers))
-            if replies != b"+OK\r\n" * len(numbers):
-                raise server_module.ServerFailed(f"SET answered {replies[:200]!r}")
+        load.write(connection, load.scattered(keys, count), value_of)
 
 
 def read(server, batches):
@@ -146,7 +128,7 @@ def read(server, batches):
     with server.connect(timeout_s=600) as connection:
         for numbers in batches:
             # The PING ends the batch whatever its replies are; byte-wise comparison keeps up with the server.
-            connection.send_raw(b"".join(map(get_request, numbers)) + b"PING\r\n")
+            connection.send_raw(b"".join(map(load.get_request, numbers)) + b"PING\r\n")
             replies = connection.read_until(b"+PONG\r\n")
             if replies != b"".join(map(get_reply, numbers)):
                 wrong += count_wrong(replies, numbers)
@@ -163,13 +145,13 @@ def count_wrong(replies, numbers):
 
 def random_batches(keys, count, seed):
     chance = random.Random(seed)
-    for _ in range(0, count, BATCH):
-        yield [chance.randrange(keys) for _ in range(BATCH)]
+    for _ in range(0, count, load.BATCH):
+        yield [chance.randrange(keys) for _ in range(load.BATCH)]
 
 
 def all_batches(keys):
-    for first in range(0, keys, BATCH):
-        yield range(first, min(first + BATCH, keys))
+    for first in range(0, keys, load.BATCH):
+        yield range(first, min(first + load.BATCH, keys))
 
 
 def restart(server, verdict, name, chance, keys):
@@ -178,10 +160,10 @@ def restart(server, verdict, name, chance, keys):
     number = chance.randrange(keys)
     server.start(timeout_s=600)
     with server.connect(timeout_s=600) as connection:
-        found = connection.call("GET", key_name(number))
+        found = connection.call("GET", load.key_name(number))
         while isinstance(found, wire.ReplyError) and found.startswith("LOADING"):
             time.sleep(0.005)
-            found = connection.call("GET", key_name(number))
+            found = connection.call("GET", load.key_name(number))
     verdict.note(f"{name}: first read after", time.monotonic() - started, "s", 2)
     verdict.note(f"{name}: wrong values", float(found != value_of(number)), "", 0)
     with server.connect(timeout_s=600) as connection:
@@ -196,7 +178,7 @@ def run(arguments, verdict):
                               directory=arguments.dir,
                               options=server_module.parse_options(arguments.option)) as server:
         with Watch(server) as watch:
-            load(server, keys, keys)
+            write(server, keys, keys)
         verdict.watch("load", watch, limit_mb)
         batches = all_batches(keys) if arguments.read == "all" else \
             random_batches(keys, arguments.sample, arguments.seed)
@@ -206,7 +188,7 @@ def run(arguments, verdict):
         verdict.note("read: wrong values", wrong, "", 0)
         server.stop(timeout_s=600)
         restart(server, verdict, "restart after SIGTERM", chance, keys)
-        load(server, keys, keys // 10)
+        write(server, keys, keys // 10)
         server.kill()
         restart(server, verdict, "restart after SIGKILL", chance, keys)
         server.stop(timeout_s=600)

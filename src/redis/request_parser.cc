@@ -262,18 +262,13 @@ ParseStatus RequestParser::fail(std::string text) {
 }
 
 size_t RequestParser::needed() const {
-  const auto args_bytes = [](int64_t count) {
-    return static_cast<size_t>(count) * kSmallestArgBytes;
-  };
-  switch (stage_) {
-    case Stage::length_line:
-      return position_ + args_bytes(args_left_);
-    case Stage::payload:
-      return position_ + static_cast<size_t>(bulk_bytes_) + kLineEndBytes +
-             args_bytes(args_left_ - 1);
-    default:
-      return 0;
-  }
+  if (stage_ != Stage::length_line && stage_ != Stage::payload) return 0;
+  const size_t later_args = static_cast<size_t>(args_left_ - 1) * kSmallestArgBytes;
+  if (stage_ == Stage::payload)
+    return position_ + static_cast<size_t>(bulk_bytes_) + kLineEndBytes + later_args;
+  // The line under way ends behind what was scanned of it; an empty payload may follow.
+  const size_t line_end = std::max(scanned_, position_ + 2) + kLineEndBytes;
+  return line_end + kLineEndBytes + later_args;
 }
 
 ParseStatus RequestParser::take_inline(std::string_view input) {

@@ -1,0 +1,282 @@
+// The commands about the connection itself.
+//
+// Every value is what COMMAND INFO and COMMAND DOCS of Redis 7.2 answer.
+#include "quorate/redis/command_table.h"
+
+#include "redis/spec_parts.h"
+
+namespace quorate::redis {
+namespace {
+
+using namespace arg_flag;
+using namespace command_flag;
+
+constexpr HistoryEntry kAuthHistory[] = {
+    {"6.0.0", "Added ACL style (username and password)."},
+};
+
+constexpr ArgSpec kAuthArguments[] = {
+    {.name = "username", .since = "6.0.0", .flags = kOptional},
+    {.name = "password"},
+};
+
+constexpr HistoryEntry kClientListHistory[] = {
+    {"2.8.12", "Added unique client `id` field."},
+    {"5.0.0", "Added optional `TYPE` filter."},
+    {"6.0.0", "Added `user` field."},
+    {"6.2.0",
+     "Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter."},
+    {"7.0.0", "Added `resp`, `multi-mem`, `rbs` and `rbp` fields."},
+    {"7.0.3", "Added `ssub` field."},
+};
+
+constexpr ArgSpec kClientListClientType[] = {
+    {.name = "normal", .type = ArgType::pure_token, .token = "NORMAL"},
+    {.name = "master", .type = ArgType::pure_token, .token = "MASTER"},
+    {.name = "replica", .type = ArgType::pure_token, .token = "REPLICA"},
+    {.name = "pubsub", .type = ArgType::pure_token, .token = "PUBSUB"},
+};
+
+constexpr ArgSpec kClientListArguments[] = {
+    {.name = "client-type",
+     .type = ArgType::oneof,
+     .token = "TYPE",
+     .since = "5.0.0",
+     .flags = kOptional,
+     .arguments = kClientListClientType},
+    {.name = "client-id",
+     .type = ArgType::integer,
+     .token = "ID",
+     .since = "6.2.0",
+     .flags = kOptional | kMultiple},
+};
+
+constexpr ArgSpec kClientNoEvictEnabled[] = {
+    {.name = "on", .type = ArgType::pure_token, .token = "ON"},
+    {.name = "off", .type = ArgType::pure_token, .token = "OFF"},
+};
+
+constexpr ArgSpec kClientNoEvictArguments[] = {
+    {.name = "enabled", .type = ArgType::oneof, .arguments = kClientNoEvictEnabled},
+};
+
+constexpr ArgSpec kClientSetinfoAttr[] = {
+    {.name = "libname", .token = "LIB-NAME"},
+    {.name = "libver", .token = "LIB-VER"},
+};
+
+constexpr ArgSpec kClientSetinfoArguments[] = {
+    {.name = "attr", .type = ArgType::oneof, .arguments = kClientSetinfoAttr},
+};
+
+constexpr ArgSpec kClientSetnameArguments[] = {
+    {.name = "connection-name"},
+};
+
+constexpr CommandSpec kClientSubcommands[] = {
+    {.name = "getname",
+     .summary = "Returns the name of the connection.",
+     .since = "2.6.9",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = 2,
+     .flags = kNoScript | kLoading | kStale,
+     .categories = acl_category::kConnection},
+    {.name = "help",
+     .summary = "Returns helpful text about the different subcommands.",
+     .since = "5.0.0",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = 2,
+     .flags = kLoading | kStale,
+     .categories = acl_category::kConnection},
+    {.name = "id",
+     .summary = "Returns the unique client ID of the connection.",
+     .since = "5.0.0",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = 2,
+     .flags = kNoScript | kLoading | kStale,
+     .categories = acl_category::kConnection},
+    {.name = "info",
+     .summary = "Returns information about the connection.",
+     .since = "6.2.0",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = 2,
+     .flags = kNoScript | kLoading | kStale,
+     .categories = acl_category::kConnection,
+     .tips = kNondeterministicTips},
+    {.name = "list",
+     .summary = "Lists open connections.",
+     .since = "2.4.0",
+     .group = "connection",
+     .complexity = "O(N) where N is the number of client connections",
+     .arity = -2,
+     .flags = kAdmin | kNoScript | kLoading | kStale,
+     .categories = acl_category::kConnection,
+     .tips = kNondeterministicTips,
+     .history = kClientListHistory,
+     .arguments = kClientListArguments},
+    {.name = "no-evict",
+     .summary = "Sets the client eviction mode of the connection.",
+     .since = "7.0.0",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = 3,
+     .flags = kAdmin | kNoScript | kLoading | kStale,
+     .categories = acl_category::kConnection,
+     .arguments = kClientNoEvictArguments},
+    {.name = "no-touch",
+     .summary = "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
+     .since = "7.2.0",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = 3,
+     .flags = kNoScript | kLoading | kStale,
+     .categories = acl_category::kConnection,
+     .arguments = kClientNoEvictArguments},
+    {.name = "setinfo",
+     .summary = "Sets information specific to the client or connection.",
+     .since = "7.2.0",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = 4,
+     .flags = kNoScript | kLoading | kStale,
+     .categories = acl_category::kConnection,
+     .tips = kAllNodesSucceedTips,
+     .arguments = kClientSetinfoArguments},
+    {.name = "setname",
+     .summary = "Sets the connection name.",
+     .since = "2.6.9",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = 3,
+     .flags = kNoScript | kLoading | kStale,
+     .categories = acl_category::kConnection,
+     .tips = kAllNodesSucceedTips,
+     .arguments = kClientSetnameArguments},
+};
+
+constexpr ArgSpec kEchoArguments[] = {
+    {.name = "message"},
+};
+
+constexpr HistoryEntry kHelloHistory[] = {
+    {"6.2.0",
+     "`protover` made optional; when called without arguments the command reports the current "
+     "connection's context."},
+};
+
+constexpr ArgSpec kHelloBlockAuth[] = {
+    {.name = "username"},
+    {.name = "password"},
+};
+
+constexpr ArgSpec kHelloArgumentsBlock[] = {
+    {.name = "protover", .type = ArgType::integer},
+    {.name = "auth",
+     .type = ArgType::block,
+     .token = "AUTH",
+     .flags = kOptional,
+     .arguments = kHelloBlockAuth},
+    {.name = "clientname", .token = "SETNAME", .flags = kOptional},
+};
+
+constexpr ArgSpec kHelloArguments[] = {
+    {.name = "arguments",
+     .type = ArgType::block,
+     .flags = kOptional,
+     .arguments = kHelloArgumentsBlock},
+};
+
+constexpr ArgSpec kPingArguments[] = {
+    {.name = "message", .flags = kOptional},
+};
+
+constexpr ArgSpec kSelectArguments[] = {
+    {.name = "index", .type = ArgType::integer},
+};
+
+constexpr CommandSpec kCommands[] = {
+    {.name = "auth",
+     .summary = "Authenticates the connection.",
+     .since = "1.0.0",
+     .group = "connection",
+     .complexity = "O(N) where N is the number of passwords defined for the user",
+     .arity = -2,
+     .flags = kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy,
+     .categories = acl_category::kConnection,
+     .history = kAuthHistory,
+     .arguments = kAuthArguments},
+    {.name = "client",
+     .summary = "A container for client connection commands.",
+     .since = "2.4.0",
+     .group = "connection",
+     .complexity = "Depends on subcommand.",
+     .arity = -2,
+     .subcommands = kClientSubcommands},
+    {.name = "echo",
+     .summary = "Returns the given string.",
+     .since = "1.0.0",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = 2,
+     .flags = kLoading | kStale | kFast,
+     .categories = acl_category::kConnection,
+     .arguments = kEchoArguments},
+    {.name = "hello",
+     .summary = "Handshakes with the Redis server.",
+     .since = "6.0.0",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = -1,
+     .flags = kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy,
+     .categories = acl_category::kConnection,
+     .history = kHelloHistory,
+     .arguments = kHelloArguments},
+    {.name = "ping",
+     .summary = "Returns the server's liveliness response.",
+     .since = "1.0.0",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = -1,
+     .flags = kFast,
+     .categories = acl_category::kConnection,
+     .tips = kAllShardsSucceedTips,
+     .arguments = kPingArguments},
+    {.name = "quit",
+     .summary = "Closes the connection.",
+     .since = "1.0.0",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = -1,
+     .flags = kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy,
+     .categories = acl_category::kConnection,
+     .doc_flags = doc_flag::kDeprecated,
+     .deprecated_since = "7.2.0",
+     .replaced_by = "just closing the connection"},
+    {.name = "reset",
+     .summary = "Resets the connection.",
+     .since = "6.2.0",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = 1,
+     .flags = kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy,
+     .categories = acl_category::kConnection},
+    {.name = "select",
+     .summary = "Changes the selected database.",
+     .since = "1.0.0",
+     .group = "connection",
+     .complexity = "O(1)",
+     .arity = 2,
+     .flags = kLoading | kStale | kFast,
+     .categories = acl_category::kConnection,
+     .arguments = kSelectArguments},
+};
+
+}  // namespace
+
+void register_connection_commands(CommandTable& table) { table.add(kCommands); }
+
+}  // namespace quorate::redis

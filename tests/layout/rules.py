@@ -255,7 +255,7 @@ _SYSTEM_CALLS = (
     ),
     # Not a declaration: `Random random();` and `int rand() const` have a type before the name.
     (
-        r"(?:(?<=return )|(?<!\w\s))(?<![\w.>:&*])(?:std::|::)?(?:rand|random)\s*\(\s*\)",
+        r"(?:(?<=return )|(?<!\w\s)(?<!\w[&*>]\s))(?<![\w.>:&*])(?:std::|::)?(?:rand|random)\s*\(\s*\)",
         "a random device",
     ),
     (

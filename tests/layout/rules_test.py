@@ -203,6 +203,8 @@ class SystemCalls(RuleTest):
         "std::random_device device;",
         "x = rand();",
         "std::rand()",
+        "x = 3 * rand()",
+        "return rand()",
         "srand(1)",
         "random()",
         "getrandom(p, 8, 0)",
@@ -234,6 +236,8 @@ class SystemCalls(RuleTest):
         "stream.socket()",
         "at_random()",
         "Random random();",
+        "runtime::Random& random() { return random_; }",
+        "Ref<Random> random();",
     )
 
     def test_above_runtime(self):

@@ -72,10 +72,10 @@ Object merge(const Object& x, const Object& y) {
     const bool only_x = b == y.elements.end() || (a != x.elements.end() && a->id < b->id);
     const bool only_y = !only_x && (a == x.elements.end() || b->id < a->id);
     const std::string& id = only_y ? b->id : a->id;
-    keep_element(id,
-                 merge_versions(only_y ? kNone : a->versions, x.seen,
-                                only_x ? kNone : b->versions, y.seen),
-                 merged);
+    keep_element(
+        id,
+        merge_versions(only_y ? kNone : a->versions, x.seen, only_x ? kNone : b->versions, y.seen),
+        merged);
     if (!only_y) ++a;
     if (!only_x) ++b;
   }

@@ -1,8 +1,9 @@
 // The bytes of objects and deltas. Format 1:
 //
-//   object   = format, seen, elements              delta = format, dots, superseded, elements
-//   elements = count, { id, count, version … } …   version = actor, n, hlc (fixed 64), kind and flags,
-//                                                            [expiry], payload, [baseline]
+//   object   = format, seen, elements
+//   delta    = format, dots, superseded, elements
+//   elements = count, { id, count, version … } …
+//   version  = actor, n, hlc (fixed 64), kind and flags, [expiry], payload, [baseline]
 #include "quorate/object/baseline.h"
 #include "quorate/object/object.h"
 

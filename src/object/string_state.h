@@ -16,7 +16,7 @@ struct StringState {
   Totals erased;         // of all versions
   Totals absorbed;       // of the winner
   Totals latest;         // each actor's last total, wherever it is noted
-  bool counted = false;  // an increment counts: the value is not just the winner's, or there is no winner
+  bool counted = false;  // some increment counts on top of the winner, or without one
 
   static StringState of(const Object& object, const ActorTable& actors);
 

@@ -1,8 +1,7 @@
 #include "quorate/object/blob.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
+#include <gtest/gtest.h>
 #include <thread>
 #include <vector>
 

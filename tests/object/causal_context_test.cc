@@ -1,7 +1,6 @@
 #include "quorate/object/causal_context.h"
 
 #include <gtest/gtest.h>
-
 #include <random>
 #include <set>
 

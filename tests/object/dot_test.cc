@@ -1,7 +1,6 @@
 #include "quorate/object/dot.h"
 
 #include <gtest/gtest.h>
-
 #include <random>
 
 namespace quorate::object {

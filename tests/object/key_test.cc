@@ -1,7 +1,6 @@
 #include "quorate/object/key.h"
 
 #include <gtest/gtest.h>
-
 #include <random>
 #include <string>
 

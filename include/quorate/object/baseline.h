@@ -41,7 +41,8 @@ class Totals {
   [[nodiscard]] const ActorTotal* find(ActorId actor) const;
 
   [[nodiscard]] bool empty() const { return items_.empty(); }
-  [[nodiscard]] const std::vector<ActorTotal>& items() const { return items_; }
+  [[nodiscard]] const std::vector<ActorTotal>& items() const& { return items_; }
+  const std::vector<ActorTotal>& items() const&& = delete;  // a loop over it would dangle
 
   void write_to(ByteWriter& out) const;
   static Totals read_from(ByteReader& in);

@@ -82,7 +82,8 @@ class CausalContext {
   [[nodiscard]] uint64_t last(ActorId actor) const;
 
   [[nodiscard]] bool empty() const { return runs_.empty(); }
-  [[nodiscard]] const Runs& runs() const { return runs_; }
+  [[nodiscard]] const Runs& runs() const& { return runs_; }
+  const Runs& runs() const&& = delete;  // a loop over a temporary would dangle
 
   friend bool operator==(const CausalContext&, const CausalContext&) = default;
 

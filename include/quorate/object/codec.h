@@ -36,8 +36,8 @@ class ByteWriter {
 
   // Zigzag, low half first: a small total of either sign takes two bytes.
   void signed128(Int128 value) {
-    const auto zigzag =
-        (static_cast<Uint128>(value) << 1) ^ static_cast<Uint128>(value < 0 ? Int128{-1} : Int128{0});
+    const auto zigzag = (static_cast<Uint128>(value) << 1) ^
+                        static_cast<Uint128>(value < 0 ? Int128{-1} : Int128{0});
     varint(static_cast<uint64_t>(zigzag));
     varint(static_cast<uint64_t>(zigzag >> 64));
   }

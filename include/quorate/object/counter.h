@@ -10,7 +10,8 @@
 // latest dot counts. Then
 //
 //   value = integer of the winner, or 0
-//         + per actor: his latest total known - the latest of his totals that is erased anywhere or absorbed in the winner
+//         + per actor: his latest total known
+//                      - the latest of his totals that is erased anywhere or absorbed in the winner
 //
 // so an increment concurrent with SET, DEL or EXPIRE counts on top, once; one that any SET or DEL
 // saw never returns.

@@ -7,13 +7,12 @@
 #pragma once
 
 #define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <array>
 #include <compare>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include <xxhash.h>
 
 namespace quorate::object {
 
@@ -94,7 +93,9 @@ struct Key {
   // The order of storage. Weak: keys whose hashes collide are equivalent and are told apart by
   // name.
   [[nodiscard]] std::weak_ordering order(const Key& other) const {
-    const auto place = [](const Key& key) { return static_cast<uint32_t>(key.slot) << 16 | key.db; };
+    const auto place = [](const Key& key) {
+      return static_cast<uint32_t>(key.slot) << 16 | key.db;
+    };
     if (const auto by_place = place(*this) <=> place(other); by_place != 0) return by_place;
     return hash <=> other.hash;
   }

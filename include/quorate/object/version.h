@@ -20,11 +20,11 @@ enum class Kind : uint8_t {
 };
 
 struct Version {
-  Dot dot;
+  Dot dot{};
   Hlc hlc = 0;
   uint64_t expiry_ms = 0;  // absolute, 0 = none
-  BlobRef payload;
-  BlobRef baseline;  // the counter totals this version accounts for (baseline.h); empty for most
+  BlobRef payload{};
+  BlobRef baseline{};  // the counter totals this version accounts for (baseline.h); empty for most
   Kind kind = Kind::raw;
 
   friend bool operator==(const Version&, const Version&) = default;

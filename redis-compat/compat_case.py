@@ -1,7 +1,7 @@
 """The frame of the Python tests here: unittest cases that share one fresh server per class.
 
-Every test program takes --server PATH (and --option NAME=VALUE, --threads N); the rest of its arguments goes to
-unittest, so `redis_py_test.py --server PATH -v RedisPy.test_scan` works.
+Every test program takes --server PATH (and --option NAME=VALUE, --threads N); the rest of its
+arguments goes to unittest, so `redis_py_test.py --server PATH -v RedisPy.test_scan` works.
 """
 
 import argparse
@@ -14,12 +14,16 @@ _arguments = None
 
 
 class ServerCase(unittest.TestCase):
-    """Cases against a server that setUpClass starts; each test begins with no keys in any database."""
+    """Cases against a server that setUpClass starts; each test begins with no keys in any
+    database."""
 
     @classmethod
     def setUpClass(cls):
-        cls.server = server_module.Server(_arguments.server, threads=_arguments.threads,
-                                          options=server_module.parse_options(_arguments.option))
+        cls.server = server_module.Server(
+            _arguments.server,
+            threads=_arguments.threads,
+            options=server_module.parse_options(_arguments.option),
+        )
         cls.addClassCleanup(cls.server.close)
         cls.server.start()
 
@@ -35,7 +39,8 @@ class ServerCase(unittest.TestCase):
 
 
 def main():
-    """The main function of a test program: parses the server's arguments and runs the cases of __main__."""
+    """The main function of a test program: parses the server's arguments and runs the cases of
+    __main__."""
     global _arguments
     parser = argparse.ArgumentParser(add_help=False)
     server_module.add_server_arguments(parser)

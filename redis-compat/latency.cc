@@ -1,21 +1,13 @@
 // quorate-latency: an open-loop load generator for servers that speak RESP2.
 //
-// Every request has an intended send time, fixed in advance by the rate alone (constant spacing or a seeded Poisson
-// process). The generator never waits for replies before it sends: a server that stalls for 50 ms shows 50 ms in all
-// the requests that were due meanwhile, which a closed loop (redis-benchmark) hides. Latency is reply time minus
-// intended send time. --pipeline-limit bounds the requests in flight on one connection; what is due beyond it waits,
-// and its waiting counts.
+// Every request has an intended send time, fixed in advance by the rate alone (constant spacing or
+// a seeded Poisson process). The generator never waits for replies before it sends: a server that
+// stalls for 50 ms shows 50 ms in all the requests that were due meanwhile, which a closed loop
+// (redis-benchmark) hides. Latency is reply time minus intended send time. --pipeline-limit bounds
+// the requests in flight on one connection; what is due beyond it waits, and its waiting counts.
 //
-// It links nothing of Quorate, so that it measures any server alike. One thread, epoll; it spins when the next send is
-// near, because a timer is late by more than the latencies measured.
-
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
+// It links nothing of Quorate, so that it measures any server alike. One thread, epoll; it spins
+// when the next send is near, because a timer is late by more than the latencies measured.
 
 #include <cerrno>
 #include <charconv>
@@ -25,9 +17,16 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <random>
 #include <string>
 #include <string_view>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <vector>
 
 #include "latency_histogram.h"
@@ -39,7 +38,8 @@ using Clock = std::chrono::steady_clock;
 
 std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count());
+      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
+          .count());
 }
 
 [[noreturn]] void fail(const std::string& what) {
@@ -50,13 +50,13 @@ std::uint64_t now_ns() {
 struct Options {
   std::string host = "127.0.0.1";
   int port = 6379;
-  double rate = 10000;           // requests per second, all connections together
-  double duration_s = 10;        // measured time
-  double warmup_s = 1;           // sent before that at the same rate, not measured
+  double rate = 10000;     // requests per second, all connections together
+  double duration_s = 10;  // measured time
+  double warmup_s = 1;     // sent before that at the same rate, not measured
   int connections = 50;
   std::uint64_t keys = 1000000;
   std::size_t value_bytes = 100;
-  unsigned gets = 1;             // --mix gets:sets
+  unsigned gets = 1;  // --mix gets:sets
   unsigned sets = 1;
   std::size_t pipeline_limit = 1024;
   bool poisson = false;
@@ -65,7 +65,8 @@ struct Options {
 };
 
 constexpr const char* kUsage =
-    "usage: quorate-latency [--host H] [--port N] [--rate REQUESTS_PER_S] [--duration S] [--warmup S]\n"
+    "usage: quorate-latency [--host H] [--port N] [--rate REQUESTS_PER_S] [--duration S] [--warmup "
+    "S]\n"
     "         [--connections N] [--keys N] [--size BYTES] [--mix GETS:SETS] [--pipeline-limit N]\n"
     "         [--arrivals constant|poisson] [--seed N] [--json]\n"
     "Keys are key:000000000000 and so on, as redis-benchmark names them.\n";
@@ -89,17 +90,28 @@ void set_mix(Options& options, std::string_view text) {
 }
 
 void set_option(Options& options, const std::string& name, const std::string& value) {
-  if (name == "--host") options.host = value;
-  else if (name == "--port") options.port = number<int>(name, value);
-  else if (name == "--rate") options.rate = number<double>(name, value);
-  else if (name == "--duration") options.duration_s = number<double>(name, value);
-  else if (name == "--warmup") options.warmup_s = number<double>(name, value);
-  else if (name == "--connections") options.connections = number<int>(name, value);
-  else if (name == "--keys") options.keys = number<std::uint64_t>(name, value);
-  else if (name == "--size") options.value_bytes = number<std::size_t>(name, value);
-  else if (name == "--mix") set_mix(options, value);
-  else if (name == "--pipeline-limit") options.pipeline_limit = number<std::size_t>(name, value);
-  else if (name == "--seed") options.seed = number<std::uint64_t>(name, value);
+  if (name == "--host")
+    options.host = value;
+  else if (name == "--port")
+    options.port = number<int>(name, value);
+  else if (name == "--rate")
+    options.rate = number<double>(name, value);
+  else if (name == "--duration")
+    options.duration_s = number<double>(name, value);
+  else if (name == "--warmup")
+    options.warmup_s = number<double>(name, value);
+  else if (name == "--connections")
+    options.connections = number<int>(name, value);
+  else if (name == "--keys")
+    options.keys = number<std::uint64_t>(name, value);
+  else if (name == "--size")
+    options.value_bytes = number<std::size_t>(name, value);
+  else if (name == "--mix")
+    set_mix(options, value);
+  else if (name == "--pipeline-limit")
+    options.pipeline_limit = number<std::size_t>(name, value);
+  else if (name == "--seed")
+    options.seed = number<std::uint64_t>(name, value);
   else if (name == "--arrivals" && (value == "constant" || value == "poisson")) {
     options.poisson = value == "poisson";
   } else {
@@ -122,7 +134,8 @@ Options parse_options(int argc, char** argv) {
     if (i + 1 == argc) fail("no value for " + name + "\n" + kUsage);
     set_option(options, name, argv[++i]);
   }
-  if (options.rate <= 0 || options.connections < 1 || options.keys < 1 || options.pipeline_limit < 1) {
+  if (options.rate <= 0 || options.connections < 1 || options.keys < 1 ||
+      options.pipeline_limit < 1) {
     fail("--rate, --connections, --keys and --pipeline-limit must be positive");
   }
   return options;
@@ -132,10 +145,15 @@ Options parse_options(int argc, char** argv) {
 class Schedule {
  public:
   Schedule(const Options& options, std::uint64_t start_ns)
-      : poisson_(options.poisson), gap_ns_(1e9 / options.rate), random_(options.seed),
-        exponential_(1.0), start_ns_(start_ns) {}
+      : poisson_(options.poisson),
+        gap_ns_(1e9 / options.rate),
+        random_(options.seed),
+        exponential_(1.0),
+        start_ns_(start_ns) {}
 
-  [[nodiscard]] std::uint64_t next_ns() const { return start_ns_ + static_cast<std::uint64_t>(offset_ns_); }
+  [[nodiscard]] std::uint64_t next_ns() const {
+    return start_ns_ + static_cast<std::uint64_t>(offset_ns_);
+  }
   void advance() { offset_ns_ += poisson_ ? gap_ns_ * exponential_(random_) : gap_ns_; }
 
  private:
@@ -147,7 +165,8 @@ class Schedule {
   double offset_ns_ = 0;  // a double holds nanoseconds exactly for a hundred days
 };
 
-// Finds where replies end. Only what GET and SET answer occurs: simple strings, errors and bulk strings.
+// Finds where replies end. Only what GET and SET answer occurs: simple strings, errors and bulk
+// strings.
 class ReplyScanner {
  public:
   // Calls on_reply(is_error) per complete reply in `data`; keeps what is left for the next call.
@@ -172,7 +191,8 @@ class ReplyScanner {
       int payload = 0;
       std::from_chars(pending_.data() + position + 1, pending_.data() + line_end, payload);
       if (payload >= 0) length += static_cast<std::size_t>(payload) + 2;
-    } else if (pending_[position] != '+' && pending_[position] != '-' && pending_[position] != '_') {
+    } else if (pending_[position] != '+' && pending_[position] != '-' &&
+               pending_[position] != '_') {
       fail("a reply that is neither to GET nor to SET: " + pending_.substr(position, 40));
     }
     return pending_.size() - position >= length ? length : 0;
@@ -183,19 +203,20 @@ class ReplyScanner {
 
 struct Connection {
   int fd = -1;
-  std::string output;                     // not yet taken by the kernel
-  std::deque<std::uint64_t> waiting_ns;   // due, held back by the pipeline limit
-  std::deque<std::uint64_t> in_flight_ns; // intended send times of requests without a reply yet
+  std::string output;                      // not yet taken by the kernel
+  std::deque<std::uint64_t> waiting_ns;    // due, held back by the pipeline limit
+  std::deque<std::uint64_t> in_flight_ns;  // intended send times of requests without a reply yet
   ReplyScanner scanner;
   bool wants_write = false;
 };
 
 struct Report {
   LatencyHistogram latency;
-  std::uint64_t sent = 0;      // due within the measured time
-  std::uint64_t errors = 0;    // error replies among those
+  std::uint64_t sent = 0;    // due within the measured time
+  std::uint64_t errors = 0;  // error replies among those
   std::uint64_t unanswered = 0;
-  double answered_s = 0;       // from the start of the measured time to the last reply to a request due in it
+  double answered_s =
+      0;  // from the start of the measured time to the last reply to a request due in it
 };
 
 class Generator {
@@ -217,7 +238,8 @@ class Generator {
   Report run() {
     const std::uint64_t start_ns = now_ns() + 10'000'000;
     measure_from_ns_ = start_ns + static_cast<std::uint64_t>(options_.warmup_s * 1e9);
-    const std::uint64_t end_ns = measure_from_ns_ + static_cast<std::uint64_t>(options_.duration_s * 1e9);
+    const std::uint64_t end_ns =
+        measure_from_ns_ + static_cast<std::uint64_t>(options_.duration_s * 1e9);
     measure_to_ns_ = end_ns;
     Schedule schedule(options_, start_ns);
     while (schedule.next_ns() < end_ns) {
@@ -229,8 +251,10 @@ class Generator {
       flush_all();
       poll(schedule.next_ns() > now + 2'000'000 ? 1 : 0);
     }
-    // Replies still under way belong to the measurement; a server that gives none for 10 s is reported.
-    for (std::uint64_t deadline = now_ns() + 10'000'000'000; outstanding_ > 0 && now_ns() < deadline;) {
+    // Replies still under way belong to the measurement; a server that gives none for 10 s is
+    // reported.
+    for (std::uint64_t deadline = now_ns() + 10'000'000'000;
+         outstanding_ > 0 && now_ns() < deadline;) {
       flush_all();
       poll(1);
     }
@@ -243,12 +267,14 @@ class Generator {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* address = nullptr;
-    if (getaddrinfo(options_.host.c_str(), std::to_string(options_.port).c_str(), &hints, &address) != 0) {
+    if (getaddrinfo(options_.host.c_str(), std::to_string(options_.port).c_str(), &hints,
+                    &address) != 0) {
       fail("cannot resolve " + options_.host);
     }
     const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || ::connect(fd, address->ai_addr, address->ai_addrlen) != 0) {
-      fail("cannot connect to " + options_.host + ":" + std::to_string(options_.port) + ": " + std::strerror(errno));
+      fail("cannot connect to " + options_.host + ":" + std::to_string(options_.port) + ": " +
+           std::strerror(errno));
     }
     freeaddrinfo(address);
     const int one = 1;
@@ -275,7 +301,8 @@ class Generator {
   }
 
   void fill(Connection& connection) {
-    while (!connection.waiting_ns.empty() && connection.in_flight_ns.size() < options_.pipeline_limit) {
+    while (!connection.waiting_ns.empty() &&
+           connection.in_flight_ns.size() < options_.pipeline_limit) {
       append_request(connection.output);
       connection.in_flight_ns.push_back(connection.waiting_ns.front());
       connection.waiting_ns.pop_front();
@@ -284,8 +311,8 @@ class Generator {
 
   void append_request(std::string& output) {
     char key[32];
-    const int key_length =
-        std::snprintf(key, sizeof key, "key:%012llu", static_cast<unsigned long long>(random_() % options_.keys));
+    const int key_length = std::snprintf(
+        key, sizeof key, "key:%012llu", static_cast<unsigned long long>(random_() % options_.keys));
     const bool get = random_() % (options_.gets + options_.sets) < options_.gets;
     output += get ? "*2\r\n$3\r\nGET\r\n$" : "*3\r\n$3\r\nSET\r\n$";
     output += std::to_string(key_length) + "\r\n";
@@ -305,9 +332,11 @@ class Generator {
 
   void flush(std::size_t index) {
     Connection& connection = connections_[index];
-    const ssize_t written = ::send(connection.fd, connection.output.data(), connection.output.size(), MSG_NOSIGNAL);
+    const ssize_t written =
+        ::send(connection.fd, connection.output.data(), connection.output.size(), MSG_NOSIGNAL);
     if (written > 0) connection.output.erase(0, static_cast<std::size_t>(written));
-    if (written < 0 && errno != EAGAIN && errno != EINTR) fail(std::string("send: ") + std::strerror(errno));
+    if (written < 0 && errno != EAGAIN && errno != EINTR)
+      fail(std::string("send: ") + std::strerror(errno));
     watch_writable(index, !connection.output.empty());
   }
 
@@ -339,11 +368,12 @@ class Generator {
       fail(std::string("recv: ") + std::strerror(errno));
     }
     const std::uint64_t now = now_ns();
-    connection.scanner.feed({buffer_.data(), static_cast<std::size_t>(received)}, [&](bool is_error) {
-      if (connection.in_flight_ns.empty()) fail("a reply to no request");
-      answered(connection.in_flight_ns.front(), now, is_error);
-      connection.in_flight_ns.pop_front();
-    });
+    connection.scanner.feed({buffer_.data(), static_cast<std::size_t>(received)},
+                            [&](bool is_error) {
+                              if (connection.in_flight_ns.empty()) fail("a reply to no request");
+                              answered(connection.in_flight_ns.front(), now, is_error);
+                              connection.in_flight_ns.pop_front();
+                            });
     fill(connection);
   }
 
@@ -371,14 +401,20 @@ class Generator {
 };
 
 void print_report(const Options& options, const Report& report) {
-  const double achieved = report.answered_s > 0 ? static_cast<double>(report.latency.total()) / report.answered_s : 0;
-  const auto us = [&](double fraction) { return static_cast<double>(report.latency.percentile_ns(fraction)) / 1e3; };
-  const char* format = options.json
-      ? "{\"rate_offered\": %.0f, \"rate_achieved\": %.0f, \"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, "
-        "\"p99_9_us\": %.1f, \"p99_99_us\": %.1f, \"max_us\": %.1f, \"requests\": %llu, \"errors\": %llu, "
-        "\"unanswered\": %llu}\n"
-      : "rate offered %.0f/s, achieved %.0f/s\np50 %.1f us\np90 %.1f us\np99 %.1f us\np99.9 %.1f us\n"
-        "p99.99 %.1f us\nmax %.1f us\n%llu requests, %llu errors, %llu unanswered\n";
+  const double achieved =
+      report.answered_s > 0 ? static_cast<double>(report.latency.total()) / report.answered_s : 0;
+  const auto us = [&](double fraction) {
+    return static_cast<double>(report.latency.percentile_ns(fraction)) / 1e3;
+  };
+  const char* format =
+      options.json ? "{\"rate_offered\": %.0f, \"rate_achieved\": %.0f, \"p50_us\": %.1f, "
+                     "\"p90_us\": %.1f, \"p99_us\": %.1f, "
+                     "\"p99_9_us\": %.1f, \"p99_99_us\": %.1f, \"max_us\": %.1f, \"requests\": "
+                     "%llu, \"errors\": %llu, "
+                     "\"unanswered\": %llu}\n"
+                   : "rate offered %.0f/s, achieved %.0f/s\np50 %.1f us\np90 %.1f us\np99 %.1f "
+                     "us\np99.9 %.1f us\n"
+                     "p99.99 %.1f us\nmax %.1f us\n%llu requests, %llu errors, %llu unanswered\n";
   std::printf(format, options.rate, achieved, us(0.5), us(0.9), us(0.99), us(0.999), us(0.9999),
               static_cast<double>(report.latency.max_ns()) / 1e3,
               static_cast<unsigned long long>(report.latency.total()),

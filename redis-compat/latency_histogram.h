@@ -1,7 +1,8 @@
-// A log-linear histogram of latencies, in the manner of HdrHistogram: 128 linear buckets per power of two.
+// A log-linear histogram of latencies, in the manner of HdrHistogram: 128 linear buckets per power
+// of two.
 //
-// Values are nanoseconds, 0 to 2^42 (73 minutes; more counts as that). Any percentile is within 1/128 of the true value
-// and never below it. One thread; fixed size, recording allocates nothing.
+// Values are nanoseconds, 0 to 2^42 (73 minutes; more counts as that). Any percentile is within
+// 1/128 of the true value and never below it. One thread; fixed size, recording allocates nothing.
 
 #pragma once
 
@@ -22,7 +23,8 @@ class LatencyHistogram {
     max_ns_ = std::max(max_ns_, value_ns);
   }
 
-  // The smallest bucket bound that at least `fraction` (0 to 1) of the values do not exceed; 0 when empty.
+  // The smallest bucket bound that at least `fraction` (0 to 1) of the values do not exceed; 0 when
+  // empty.
   [[nodiscard]] std::uint64_t percentile_ns(double fraction) const {
     const auto wanted = static_cast<std::uint64_t>(fraction * static_cast<double>(total_) + 0.5);
     std::uint64_t seen = 0;
@@ -42,7 +44,8 @@ class LatencyHistogram {
   static constexpr int kMaxBits = 42;
   static constexpr std::uint64_t kMaxNs = (std::uint64_t{1} << kMaxBits) - 1;
 
-  // Below 128 each value has its own bucket; above, the highest bit chooses the row and the next seven the bucket.
+  // Below 128 each value has its own bucket; above, the highest bit chooses the row and the next
+  // seven the bucket.
   static std::size_t index(std::uint64_t value) {
     if (value < kSubCount) return static_cast<std::size_t>(value);
     const int shift = std::bit_width(value) - 1 - kSubBits;

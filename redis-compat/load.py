@@ -1,4 +1,5 @@
-"""Keys named as redis-benchmark names them, and the fast way to write and read many of them from Python."""
+"""Keys named as redis-benchmark names them, and the fast way to write and read many of them from
+Python."""
 
 import wire
 
@@ -18,7 +19,8 @@ def get_request(number):
 
 
 def scattered(keys, count):
-    """`count` different key numbers below `keys` in no order, in batches, so that nothing profits from sorted input."""
+    """`count` different key numbers below `keys` in no order, in batches, so that nothing profits
+    from sorted input."""
     step = next(prime for prime in (7368787, 5915587, 15485863) if keys % prime)
     for first in range(0, count, BATCH):
         yield [i * step % keys for i in range(first, min(first + BATCH, count))]

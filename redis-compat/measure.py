@@ -1,7 +1,9 @@
-"""What the comparisons share: one redis-benchmark run with the server's CPU, pairs in turns, medians and their limits.
+"""What the comparisons share: one redis-benchmark run with the server's CPU, pairs in turns,
+medians and their limits.
 
-The yardstick is always Redis, started beside the server under test in the same run. Ratios are taken pair by pair
-(the two runs next to each other in time) and only then summarised, so that a slow minute of the machine cancels out.
+The yardstick is always Redis, started beside the server under test in the same run. Ratios are
+taken pair by pair (the two runs next to each other in time) and only then summarised, so that a
+slow minute of the machine cancels out.
 """
 
 import csv
@@ -49,7 +51,9 @@ class Limit:
     at_most: float | None = None
 
     def met(self, value):
-        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+        return (self.at_least is None or value >= self.at_least) and (
+            self.at_most is None or value <= self.at_most
+        )
 
     def __str__(self):
         return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
@@ -63,7 +67,8 @@ def fill(server, keys, value_bytes):
 
 
 def settle(server, limit_s=10):
-    """Waits until the server has finished the work that requests left behind (checkpoint, journal rewrite)."""
+    """Waits until the server has finished the work that requests left behind (checkpoint, journal
+    rewrite)."""
     deadline = time.monotonic() + limit_s
     before = server.cpu_s()
     while time.monotonic() < deadline:
@@ -75,24 +80,44 @@ def settle(server, limit_s=10):
 
 
 def benchmark(server, case, requests, arguments, pinned=True):
-    """One redis-benchmark run. The CPU the server spends on what the run left behind is the run's."""
+    """One redis-benchmark run. The CPU the server spends on what the run left behind is the
+    run's."""
     command = ["taskset", "-c", str(CLIENT_CORE)] if pinned else []
-    command += ["redis-benchmark", "-p", str(server.port), "-n", str(requests), "-P", str(case.pipeline),
-                "-r", str(arguments.keys), "-d", str(arguments.size), "-c", str(arguments.clients), "--csv"]
+    command += [
+        "redis-benchmark",
+        "-p",
+        str(server.port),
+        "-n",
+        str(requests),
+        "-P",
+        str(case.pipeline),
+        "-r",
+        str(arguments.keys),
+        "-d",
+        str(arguments.size),
+        "-c",
+        str(arguments.clients),
+        "--csv",
+    ]
     command += ["-t", case.test] if case.test else list(case.command)
     before = server.cpu_s()
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True)
     settle(server)
     cpu_s = server.cpu_s() - before
-    rows = list(csv.DictReader(done.stdout[done.stdout.index('"test"'):].splitlines()))
+    rows = list(csv.DictReader(done.stdout[done.stdout.index('"test"') :].splitlines()))
     if len(rows) != 1:
         raise server_module.ServerFailed(f"redis-benchmark: {done.stdout} {done.stderr}")
-    return Sample(float(rows[0]["rps"]), float(rows[0]["p50_latency_ms"]), float(rows[0]["p99_latency_ms"]),
-                  cpu_s / requests * 1e6)
+    return Sample(
+        float(rows[0]["rps"]),
+        float(rows[0]["p50_latency_ms"]),
+        float(rows[0]["p99_latency_ms"]),
+        cpu_s / requests * 1e6,
+    )
 
 
 def requests_for(server, case, arguments, pinned=True):
-    """How many requests keep Redis busy for the seconds wanted; the run that finds out also warms it."""
+    """How many requests keep Redis busy for the seconds wanted; the run that finds out also warms
+    it."""
     probe = benchmark(server, case, 20_000 if case.pipeline == 1 else 100_000, arguments, pinned)
     return max(20_000, int(probe.requests_per_s * arguments.seconds / 10_000 + 0.5) * 10_000)
 
@@ -110,8 +135,10 @@ def in_turns(servers, case, arguments, pinned=True):
 
 def ratios(samples, field):
     """The subject's value over the yardstick's, pair by pair."""
-    return [getattr(ours, field) / max(getattr(theirs, field), 1e-9)
-            for ours, theirs in zip(samples[SUBJECT], samples[YARDSTICK])]
+    return [
+        getattr(ours, field) / max(getattr(theirs, field), 1e-9)
+        for ours, theirs in zip(samples[SUBJECT], samples[YARDSTICK])
+    ]
 
 
 def median(samples, field):
@@ -126,15 +153,32 @@ class Table:
         self.missed = 0
 
     def heading(self, title, redis_name="Redis", subject_name="Quorate"):
-        print(f"\n{title}\n{'':34} {redis_name:>12} {subject_name:>12} {'ratio':>7} {'(min..max)':>14}  limit", flush=True)
+        print(
+            f"\n{title}\n{'':34} {redis_name:>12} {subject_name:>12} {'ratio':>7} "
+            f"{'(min..max)':>14}  limit",
+            flush=True,
+        )
 
     def row(self, name, theirs, ours, pair_ratios, limit=None, digits=1):
-        """One measured quantity: medians of both, the median of the pairs' ratios, the spread, the limit."""
+        """One measured quantity: medians of both, the median of the pairs' ratios, the spread, the
+        limit."""
         ratio = statistics.median(pair_ratios)
         spread = f"({min(pair_ratios):.2f}..{max(pair_ratios):.2f})"
         verdict = self._verdict(limit, ratio)
-        print(f"{name:34} {theirs:12,.{digits}f} {ours:12,.{digits}f} {ratio:7.2f} {spread:>14}  {verdict}", flush=True)
-        self._keep(name=name, redis=theirs, quorate=ours, ratio=ratio, ratios=pair_ratios, limit=limit, value=ratio)
+        print(
+            f"{name:34} {theirs:12,.{digits}f} {ours:12,.{digits}f} {ratio:7.2f} "
+            f"{spread:>14}  {verdict}",
+            flush=True,
+        )
+        self._keep(
+            name=name,
+            redis=theirs,
+            quorate=ours,
+            ratio=ratio,
+            ratios=pair_ratios,
+            limit=limit,
+            value=ratio,
+        )
 
     def fact(self, name, value, limit=None):
         """A single number, with its limit if it has one."""
@@ -150,8 +194,14 @@ class Table:
     def _keep(self, limit, value, **fields):
         missed = limit is not None and (value is None or not limit.met(value))
         self.missed += missed
-        self.rows.append({**fields, "value": value, "limit": str(limit) if limit else None,
-                          "met": None if limit is None else not missed})
+        self.rows.append(
+            {
+                **fields,
+                "value": value,
+                "limit": str(limit) if limit else None,
+                "met": None if limit is None else not missed,
+            }
+        )
 
 
 def machine():
@@ -162,8 +212,15 @@ def machine():
             if line.startswith("model name"):
                 model = line.split(":", 1)[1].strip()
                 break
-    version = subprocess.run(["redis-benchmark", "--version"], capture_output=True, text=True, check=False).stdout
-    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(), "redis": version.strip()}
+    version = subprocess.run(
+        ["redis-benchmark", "--version"], capture_output=True, text=True, check=False
+    ).stdout
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "redis": version.strip(),
+    }
 
 
 def add_arguments(parser):

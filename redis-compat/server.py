@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Starts a redis-server or quorate-server binary for a test, and measures it from /proc.
 
-As a module: `with Server(path) as server: server.connect()…`. As a program it runs any client against a fresh server:
+As a module: `with Server(path) as server: server.connect()…`. As a program it runs any client
+against a fresh server:
 
   server.py --server PATH [--threads N] -- COMMAND…
 
-COMMAND finds the server in QUORATE_TEST_HOST and QUORATE_TEST_PORT; its exit code is this program's.
-The servers listen on 127.0.0.1 on a free port, in a temporary directory unless one is given, and are ended by their
-process id. Options are Quorate's; the few that Redis spells differently are translated here and nowhere else.
+COMMAND finds the server in QUORATE_TEST_HOST and QUORATE_TEST_PORT; its exit code is this
+program's. The servers listen on 127.0.0.1 on a free port, in a temporary directory unless one is
+given, and are ended by their process id. Options are Quorate's; the few that Redis spells
+differently are translated here and nowhere else.
 """
 
 import argparse
@@ -34,7 +36,9 @@ def is_redis(binary):
     """Whether the binary is Redis itself: it says so when asked for its version."""
     if "quorate" in pathlib.Path(binary).name:
         return False
-    answer = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=20, check=False)
+    answer = subprocess.run(
+        [binary, "--version"], capture_output=True, text=True, timeout=20, check=False
+    )
     return answer.stdout.startswith("Redis server v=")
 
 
@@ -45,7 +49,8 @@ def free_port():
 
 
 class Server:
-    """One server process. Not started before start() or `with`; restarts on the same directory and port.
+    """One server process. Not started before start() or `with`; restarts on the same directory and
+    port.
 
     threads        shard threads; Redis has no such thing and gets none
     appendfsync    always | everysec | no; the journal is always on (`appendonly yes` for Redis)
@@ -55,8 +60,17 @@ class Server:
     options        further (name, value) pairs, given to either kind as they are
     """
 
-    def __init__(self, binary, threads=1, appendfsync="everysec", maxmemory=None, core=None, directory=None,
-                 wrapper=(), options=()):
+    def __init__(
+        self,
+        binary,
+        threads=1,
+        appendfsync="everysec",
+        maxmemory=None,
+        core=None,
+        directory=None,
+        wrapper=(),
+        options=(),
+    ):
         self.binary = str(binary)
         self.redis = is_redis(binary)
         self.threads = threads
@@ -79,8 +93,17 @@ class Server:
         self.close()
 
     def _command(self):
-        command = [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory,
-                   "--appendfsync", self.appendfsync]
+        command = [
+            self.binary,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            self.directory,
+            "--appendfsync",
+            self.appendfsync,
+        ]
         if self.redis:
             command += ["--appendonly", "yes", "--save", "", "--enable-debug-command", "local"]
         else:
@@ -95,13 +118,16 @@ class Server:
     def start(self, timeout_s=60):
         """Starts the process and returns when it answers PING."""
         with open(self._log_path, "ab") as log:
-            self.process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
         deadline = time.monotonic() + timeout_s
         pause_s = 0.002
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise ServerFailed(f"ended with {self.process.returncode} at the start:\n{self.log_tail()}")
+                raise ServerFailed(
+                    f"ended with {self.process.returncode} at the start:\n{self.log_tail()}"
+                )
             if self._answers():
                 return self
             time.sleep(pause_s)
@@ -126,7 +152,9 @@ class Server:
             code = self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise ServerFailed(f"still there {timeout_s} s after SIGTERM:\n{self.log_tail()}") from None
+            raise ServerFailed(
+                f"still there {timeout_s} s after SIGTERM:\n{self.log_tail()}"
+            ) from None
         if code != 0:
             raise ServerFailed(f"ended with {code} after SIGTERM:\n{self.log_tail()}")
 
@@ -153,7 +181,8 @@ class Server:
         return "\n".join(self.log().splitlines()[-lines:])
 
     def cpu_s(self):
-        """CPU seconds used by all threads, also those that ended; child processes are not counted."""
+        """CPU seconds used by all threads, also those that ended; child processes are not
+        counted."""
         with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as stat:
             fields = stat.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
@@ -181,8 +210,13 @@ class Server:
 def add_server_arguments(parser):
     """The arguments every program here takes for the server under test."""
     parser.add_argument("--server", required=True, help="the server binary under test")
-    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE",
-                        help="a further option for the server under test")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a further option for the server under test",
+    )
 
 
 def parse_options(pairs):
@@ -191,7 +225,9 @@ def parse_options(pairs):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_server_arguments(parser)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("command", nargs=argparse.REMAINDER)
@@ -199,8 +235,12 @@ def main():
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
         parser.error("a command is needed")
-    with Server(arguments.server, threads=arguments.threads, options=parse_options(arguments.option)) as server:
-        environment = dict(os.environ, QUORATE_TEST_HOST="127.0.0.1", QUORATE_TEST_PORT=str(server.port))
+    with Server(
+        arguments.server, threads=arguments.threads, options=parse_options(arguments.option)
+    ) as server:
+        environment = dict(
+            os.environ, QUORATE_TEST_HOST="127.0.0.1", QUORATE_TEST_PORT=str(server.port)
+        )
         code = subprocess.run(command, env=environment, check=False).returncode
         if not server.running():
             print(f"the server died:\n{server.log_tail()}", file=sys.stderr)

@@ -1,8 +1,10 @@
-"""The Redis protocol over a plain socket: what the tests send and read where no client library is under test.
+"""The Redis protocol over a plain socket: what the tests send and read where no client library is
+under test.
 
-encode() builds a command; Connection sends commands and reads replies, either as values or as the exact bytes that
-came. Values: simple and bulk strings are bytes, errors ReplyError, RESP3 maps dicts, sets SetReply, pushes Push.
-Source: the RESP2 and RESP3 specifications. One thread per connection.
+encode() builds a command; Connection sends commands and reads replies, either as values or as the
+exact bytes that came. Values: simple and bulk strings are bytes, errors ReplyError, RESP3 maps
+dicts, sets SetReply, pushes Push. Source: the RESP2 and RESP3 specifications. One thread per
+connection.
 """
 
 import socket
@@ -73,8 +75,8 @@ def parse(buffer, position=0):
     line_end = buffer.find(b"\r\n", position)
     if line_end < 0:
         raise Incomplete
-    kind = bytes(buffer[position:position + 1])
-    line = bytes(buffer[position + 1:line_end])
+    kind = bytes(buffer[position : position + 1])
+    line = bytes(buffer[position + 1 : line_end])
     position = line_end + 2
     if kind in _SCALARS:
         return _SCALARS[kind](line), position
@@ -93,7 +95,8 @@ def parse(buffer, position=0):
 
 
 class Connection:
-    """A blocking connection. `protocol` 3 says HELLO 3 at once; `timeout_s` bounds every read and write."""
+    """A blocking connection. `protocol` 3 says HELLO 3 at once; `timeout_s` bounds every read and
+    write."""
 
     def __init__(self, port, host="127.0.0.1", protocol=2, timeout_s=30):
         self.socket = socket.create_connection((host, port), timeout=timeout_s)
@@ -137,7 +140,9 @@ class Connection:
                     return value, raw
             except Incomplete:
                 # Doubling keeps the cost of reparsing a long reply linear.
-                wanted = len(self._buffer) + (len(self._buffer) // 2 if len(self._buffer) > 65536 else 1)
+                wanted = len(self._buffer) + (
+                    len(self._buffer) // 2 if len(self._buffer) > 65536 else 1
+                )
                 wanted = min(wanted, len(self._buffer) + self._announced())
             self._fill()
 
@@ -162,10 +167,11 @@ class Connection:
         return data
 
     def read_until(self, ending):
-        """Raw bytes up to `ending`, which must be the last thing the server sends; returned without it."""
+        """Raw bytes up to `ending`, which must be the last thing the server sends; returned without
+        it."""
         while not self._buffer.endswith(ending):
             self._fill()
-        data = bytes(self._buffer[:-len(ending)])
+        data = bytes(self._buffer[: -len(ending)])
         self._buffer.clear()
         return data
 

@@ -1,14 +1,14 @@
-// hiredis, unmodified, its synchronous interface. RESP2 always; RESP3 where the installed hiredis parses it (1.0 and
-// later; Debian 12 has 0.14, for which resp3_test.py looks at the wire instead).
+// hiredis, unmodified, its synchronous interface. RESP2 always; RESP3 where the installed hiredis
+// parses it (1.0 and later; Debian 12 has 0.14, for which resp3_test.py looks at the wire instead).
 //
-// Finds its server in QUORATE_TEST_HOST and QUORATE_TEST_PORT (server.py runs it). Exit code 0 when all checks hold.
-
-#include <hiredis/hiredis.h>
+// Finds its server in QUORATE_TEST_HOST and QUORATE_TEST_PORT (server.py runs it). Exit code 0 when
+// all checks hold.
 
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <hiredis/hiredis.h>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,7 +50,8 @@ class Client {
     std::vector<const char*> arguments;
     std::vector<size_t> lengths;
     split(command, arguments, lengths);
-    return take(redisCommandArgv(context_.get(), static_cast<int>(command.size()), arguments.data(), lengths.data()),
+    return take(redisCommandArgv(context_.get(), static_cast<int>(command.size()), arguments.data(),
+                                 lengths.data()),
                 command);
   }
 
@@ -58,7 +59,8 @@ class Client {
     std::vector<const char*> arguments;
     std::vector<size_t> lengths;
     split(command, arguments, lengths);
-    redisAppendCommandArgv(context_.get(), static_cast<int>(command.size()), arguments.data(), lengths.data());
+    redisAppendCommandArgv(context_.get(), static_cast<int>(command.size()), arguments.data(),
+                           lengths.data());
   }
 
   Reply next() {
@@ -110,8 +112,10 @@ std::string shown(const Command& command) {
 
 void expect_text(Client& client, const Command& command, int type, const std::string& text) {
   const Reply reply = client.call(command);
-  check(reply->type == type && std::string(reply->str == nullptr ? "" : reply->str, reply->len) == text,
-        shown(command) + "answered " + (reply->str == nullptr ? "no text" : std::string(reply->str, reply->len)));
+  check(reply->type == type &&
+            std::string(reply->str == nullptr ? "" : reply->str, reply->len) == text,
+        shown(command) + "answered " +
+            (reply->str == nullptr ? "no text" : std::string(reply->str, reply->len)));
 }
 void expect_status(Client& client, const Command& command, const std::string& text = "OK") {
   expect_text(client, command, REDIS_REPLY_STATUS, text);
@@ -144,10 +148,12 @@ void test_connection(Client& client) {
   expect_status(client, {"SELECT", "0"});
   expect_nil(client, {"GET", "k"});
   expect_error(client, {"SELECT", "16"}, "ERR DB index is out of range");
-  expect_error(client, {"NOSUCH", "a"}, "ERR unknown command 'NOSUCH', with args beginning with: 'a' ");
+  expect_error(client, {"NOSUCH", "a"},
+               "ERR unknown command 'NOSUCH', with args beginning with: 'a' ");
   expect_error(client, {"GET"}, "ERR wrong number of arguments for 'get' command");
   expect_error(client, {"AUTH", "x"},
-               "ERR AUTH <password> called without any password configured for the default user. Are you sure your "
+               "ERR AUTH <password> called without any password configured for the default user. "
+               "Are you sure your "
                "configuration is correct?");
 }
 
@@ -160,7 +166,8 @@ void test_strings(Client& client) {
   expect_integer(client, {"APPEND", "k", "xyz"}, 4);
   expect_status(client, {"MSET", "a", "1", "b", "2"});
   const Reply values = client.call({"MGET", "a", "none", "b"});
-  check(values->type == REDIS_REPLY_ARRAY && values->elements == 3 && values->element[1]->type == REDIS_REPLY_NIL &&
+  check(values->type == REDIS_REPLY_ARRAY && values->elements == 3 &&
+            values->element[1]->type == REDIS_REPLY_NIL &&
             std::string(values->element[2]->str) == "2",
         "MGET a none b");
   expect_integer(client, {"INCR", "a"}, 2);
@@ -196,15 +203,18 @@ void test_expiry(Client& client) {
 
 void test_keyspace_and_server(Client& client) {
   expect_status(client, {"FLUSHDB"});
-  for (int i = 0; i < 1000; ++i) client.append({"SET", "key" + std::to_string(i), std::to_string(i)});
+  for (int i = 0; i < 1000; ++i)
+    client.append({"SET", "key" + std::to_string(i), std::to_string(i)});
   for (int i = 0; i < 1000; ++i) check(client.next()->type == REDIS_REPLY_STATUS, "pipelined SET");
   for (int i = 0; i < 1000; ++i) client.append({"GET", "key" + std::to_string(i)});
-  for (int i = 0; i < 1000; ++i) check(std::string(client.next()->str) == std::to_string(i), "pipelined GET");
+  for (int i = 0; i < 1000; ++i)
+    check(std::string(client.next()->str) == std::to_string(i), "pipelined GET");
   expect_integer(client, {"DBSIZE"}, 1000);
   std::string cursor = "0";
   std::size_t seen = 0;
   do {
-    const Reply reply = client.call({"SCAN", cursor, "MATCH", "key*", "COUNT", "50", "TYPE", "string"});
+    const Reply reply =
+        client.call({"SCAN", cursor, "MATCH", "key*", "COUNT", "50", "TYPE", "string"});
     cursor = reply->element[0]->str;
     seen += reply->element[1]->elements;
   } while (cursor != "0");
@@ -214,7 +224,8 @@ void test_keyspace_and_server(Client& client) {
   check(client.call({"COMMAND", "INFO", "get"})->elements == 1, "COMMAND INFO get");
   check(client.call({"CONFIG", "GET", "appendfsync"})->elements >= 2, "CONFIG GET");
   expect_status(client, {"CONFIG", "SET", "maxmemory-policy", "noeviction"});
-  check(std::string(client.call({"INFO"})->str).find("redis_version:") != std::string::npos, "INFO");
+  check(std::string(client.call({"INFO"})->str).find("redis_version:") != std::string::npos,
+        "INFO");
   expect_status(client, {"SAVE"});
   expect_status(client, {"DEBUG", "SLEEP", "0"});
   expect_status(client, {"FLUSHALL", "ASYNC"});
@@ -225,7 +236,8 @@ void test_resp3(Client& client) {
   const Reply greeting = client.call({"HELLO", "3"});
   check(greeting->type == REDIS_REPLY_MAP, "HELLO 3 is a map");
   expect_nil(client, {"GET", "none"});
-  check(client.call({"CONFIG", "GET", "appendfsync"})->type == REDIS_REPLY_MAP, "CONFIG GET is a map");
+  check(client.call({"CONFIG", "GET", "appendfsync"})->type == REDIS_REPLY_MAP,
+        "CONFIG GET is a map");
   check(client.call({"INFO"})->type == REDIS_REPLY_VERB, "INFO is verbatim");
 }
 #endif

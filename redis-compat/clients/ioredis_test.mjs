@@ -1,6 +1,6 @@
-// ioredis, unmodified, over RESP2 and RESP3. Finds its server in QUORATE_TEST_HOST and QUORATE_TEST_PORT (server.py
-// runs it) and its packages in node_modules under QUORATE_TEST_MODULES (CMake installs them beside the
-// build).
+// ioredis, unmodified, over RESP2 and RESP3. Finds its server in QUORATE_TEST_HOST and
+// QUORATE_TEST_PORT (server.py runs it) and its packages in node_modules under QUORATE_TEST_MODULES
+// (CMake installs them beside the build).
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -8,13 +8,17 @@ import { after, before, beforeEach, describe, test } from "node:test";
 
 const require = createRequire(process.env.QUORATE_TEST_MODULES + "/");
 const { Redis } = require("ioredis");
-const address = { host: process.env.QUORATE_TEST_HOST, port: Number(process.env.QUORATE_TEST_PORT) };
+const address = {
+  host: process.env.QUORATE_TEST_HOST,
+  port: Number(process.env.QUORATE_TEST_PORT),
+};
 
 for (const protocol of [2, 3]) {
   describe(`ioredis over RESP${protocol}`, () => {
     let client;
     const options = { ...address, protocol, maxRetriesPerRequest: 1 };
-    const refused = (text, ...command) => assert.rejects(client.call(...command), { message: text });
+    const refused = (message, ...command) =>
+      assert.rejects(client.call(...command), { message });
 
     before(() => { client = new Redis(options); });
     after(() => client.quit());
@@ -92,7 +96,8 @@ for (const protocol of [2, 3]) {
     });
 
     test("scan and keys", async () => {
-      await client.mset(Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`user:${i}`, "v"])));
+      const pairs = Array.from({ length: 300 }, (_, i) => [`user:${i}`, "v"]);
+      await client.mset(Object.fromEntries(pairs));
       const seen = new Set();
       for await (const keys of client.scanStream({ match: "user:*", count: 10, type: "string" })) {
         keys.forEach((key) => seen.add(key));
@@ -117,13 +122,16 @@ for (const protocol of [2, 3]) {
       for (let i = 0; i < 1000; ++i) pipeline.set(`k${i}`, i).incr(`k${i}`);
       pipeline.call("GET");
       const replies = await pipeline.exec();
-      for (let i = 0; i < 1000; ++i) assert.deepEqual([replies[2 * i][1], replies[2 * i + 1][1]], ["OK", i + 1]);
+      for (let i = 0; i < 1000; ++i) {
+        assert.deepEqual([replies[2 * i][1], replies[2 * i + 1][1]], ["OK", i + 1]);
+      }
       assert.equal(replies[2000][0].message, "ERR wrong number of arguments for 'get' command");
     });
 
     test("automatic pipelining", async () => {
       const automatic = new Redis({ ...options, enableAutoPipelining: true });
-      const replies = await Promise.all(Array.from({ length: 500 }, (_, i) => automatic.set(`auto${i}`, i)));
+      const requests = Array.from({ length: 500 }, (_, i) => automatic.set(`auto${i}`, i));
+      const replies = await Promise.all(requests);
       assert.deepEqual(new Set(replies), new Set(["OK"]));
       assert.equal(await automatic.get("auto499"), "499");
       await automatic.quit();

@@ -1,5 +1,6 @@
-// node-redis, unmodified, over RESP2 and RESP3: the second Node client, with its own parser. What it shares with ioredis
-// is tested there; here is what its typed interface makes of the replies. Environment as for ioredis_test.mjs.
+// node-redis, unmodified, over RESP2 and RESP3: the second Node client, with its own parser. What
+// it shares with ioredis is tested there; here is what its typed interface makes of the replies.
+// Environment as for ioredis_test.mjs.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -33,13 +34,15 @@ for (const RESP of [2, 3]) {
       assert.equal(await client.append("b", "3"), 2);
       assert.equal(await client.exists(["a", "b", "none"]), 2);
       assert.equal(await client.del(["a", "b"]), 2);
-      await assert.rejects(client.incr("k"), { message: "ERR value is not an integer or out of range" });
+      const message = "ERR value is not an integer or out of range";
+      await assert.rejects(client.incr("k"), { message });
     });
 
     test("keyspace", async () => {
       await client.mSet(Array.from({ length: 300 }, (_, i) => [`user:${i}`, "v"]));
       const seen = new Set();
-      for await (const keys of client.scanIterator({ MATCH: "user:*", COUNT: 10, TYPE: "string" })) {
+      const options = { MATCH: "user:*", COUNT: 10, TYPE: "string" };
+      for await (const keys of client.scanIterator(options)) {
         keys.forEach((key) => seen.add(key));
       }
       assert.equal(seen.size, 300);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""redis-benchmark, unmodified: -t ping,set,get,incr,mset, without and with pipelining and random keys, RESP2 and RESP3."""
+"""redis-benchmark, unmodified: -t ping,set,get,incr,mset, without and with pipelining and random
+keys, RESP2 and RESP3."""
 
 import csv
 import pathlib
@@ -15,9 +16,24 @@ TESTS = ["PING_INLINE", "PING_MBULK", "SET", "GET", "INCR", "MSET (10 keys)"]
 class RedisBenchmark(compat_case.ServerCase):
     def run_benchmark(self, *arguments):
         """The names of the tests that ran, each checked to have served requests."""
-        done = subprocess.run(["redis-benchmark", "-p", str(self.server.port), "-t", "ping,set,get,incr,mset",
-                               "-n", "5000", "-e", "--csv", *arguments],
-                              capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            [
+                "redis-benchmark",
+                "-p",
+                str(self.server.port),
+                "-t",
+                "ping,set,get,incr,mset",
+                "-n",
+                "5000",
+                "-e",
+                "--csv",
+                *arguments,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertNotIn("Error", done.stdout + done.stderr)
         rows = list(csv.DictReader(done.stdout.splitlines()))
@@ -37,7 +53,9 @@ class RedisBenchmark(compat_case.ServerCase):
         self.assertGreater(self.keys(), 3000)
 
     def test_deep_pipelines_of_larger_values(self):
-        self.assertEqual(self.run_benchmark("-P", "64", "-d", "4096", "-r", "100", "-c", "50"), TESTS)
+        self.assertEqual(
+            self.run_benchmark("-P", "64", "-d", "4096", "-r", "100", "-c", "50"), TESTS
+        )
 
     def test_resp3(self):
         self.assertEqual(self.run_benchmark("-3", "-P", "16"), TESTS)

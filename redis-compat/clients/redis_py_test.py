@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""redis-py, unmodified: RESP2, and RESP3 where the installed version can (5.0 and later; Debian 12 has 4.3).
+"""redis-py, unmodified: RESP2, and RESP3 where the installed version can (5.0 and later; Debian 12
+has 4.3).
 
 resp3_test.py covers RESP3 on the wire for the versions that cannot.
 """
@@ -33,7 +34,9 @@ class RedisPy(compat_case.ServerCase):
         client = self.client
         self.assertTrue(client.ping())
         self.assertEqual(client.echo(b"\x00\xff"), b"\x00\xff")
-        single = redis.Redis(port=self.server.port, single_connection_client=True, client_name="tester")
+        single = redis.Redis(
+            port=self.server.port, single_connection_client=True, client_name="tester"
+        )
         self.addCleanup(single.close)
         self.assertEqual(single.client_getname(), "tester")
         self.assertGreater(single.client_id(), 0)
@@ -87,8 +90,8 @@ class RedisPy(compat_case.ServerCase):
         self.assertTrue(client.mset({"a": "1", "b": "2"}))
         self.assertEqual(client.mget("a", "none", "b"), [b"1", None, b"2"])
         self.assertEqual(client.incr("n"), 1)
-        self.assertEqual(client.incrby("n", 2 ** 62), 2 ** 62 + 1)
-        self.assert_error("increment or decrement would overflow", "INCRBY", "n", str(2 ** 62))
+        self.assertEqual(client.incrby("n", 2**62), 2**62 + 1)
+        self.assert_error("increment or decrement would overflow", "INCRBY", "n", str(2**62))
         self.assertEqual(client.decr("a"), 0)
         self.assertEqual(client.decrby("a", 10), -10)
         self.assertEqual(client.append("b", "34"), 3)
@@ -171,6 +174,7 @@ class RedisPy(compat_case.ServerCase):
         def count():
             for _ in range(500):
                 self.client.incr("hits")
+
         threads = [threading.Thread(target=count) for _ in range(8)]
         for thread in threads:
             thread.start()
@@ -179,7 +183,9 @@ class RedisPy(compat_case.ServerCase):
         self.assertEqual(self.client.get("hits"), b"4000")
 
 
-@unittest.skipIf(int(redis.__version__.split(".", maxsplit=1)[0]) < 5, "this redis-py speaks RESP2 only")
+@unittest.skipIf(
+    int(redis.__version__.split(".", maxsplit=1)[0]) < 5, "this redis-py speaks RESP2 only"
+)
 class RedisPyResp3(RedisPy):
     protocol_options = {"protocol": 3}
 

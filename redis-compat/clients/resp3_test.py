@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""RESP3 on the wire, for the client libraries whose Debian versions cannot parse it (redis-py 4.3, hiredis 0.14).
+"""RESP3 on the wire, for the client libraries whose Debian versions cannot parse it (redis-py 4.3,
+hiredis 0.14).
 
 Checks the types that RESP3 adds and that only they are used after HELLO 3, and back after HELLO 2.
 """
@@ -49,7 +50,10 @@ class Resp3(compat_case.ServerCase):
 
     def test_maps_and_sets(self):
         self.connection.call("HELLO", "3")
-        self.assertEqual(self.raw("CONFIG", "GET", "appendfsync"), b"%1\r\n$11\r\nappendfsync\r\n$8\r\neverysec\r\n")
+        self.assertEqual(
+            self.raw("CONFIG", "GET", "appendfsync"),
+            b"%1\r\n$11\r\nappendfsync\r\n$8\r\neverysec\r\n",
+        )
         documentation = self.connection.call("COMMAND", "DOCS", "get")
         self.assertEqual(documentation[b"get"][b"since"], b"1.0.0")
         (description,) = self.connection.call("COMMAND", "INFO", "get")
@@ -60,11 +64,13 @@ class Resp3(compat_case.ServerCase):
         self.connection.call("HELLO", "3")
         raw = self.raw("INFO", "server")
         self.assertEqual(raw[:1], b"=")
-        self.assertEqual(raw[raw.index(b"\r\n") + 2:][:4], b"txt:")
+        self.assertEqual(raw[raw.index(b"\r\n") + 2 :][:4], b"txt:")
 
     def test_scan_and_pipelines(self):
         self.connection.call("HELLO", "3")
-        replies = self.connection.pipeline([("SET", f"k{i}", i) for i in range(100)] + [("GET", "none")])
+        replies = self.connection.pipeline(
+            [("SET", f"k{i}", i) for i in range(100)] + [("GET", "none")]
+        )
         self.assertEqual(replies, [b"OK"] * 100 + [None])
         seen, cursor = set(), b"0"
         while True:

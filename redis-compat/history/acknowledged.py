@@ -1,9 +1,10 @@
 """What a writer may find after a crash: the states of its keys that its acknowledged writes allow.
 
-A Writer owns its keys and one connection, so its writes on a key are ordered. It sends pipelines without waiting and
-remembers, per request, the state each touched key has after it. After a crash a key may be in the state its last
-acknowledged write left or that of any later request of the same writer that was sent; anything else is a lost or
-invented write. State is the value as bytes, or None for no key. One thread drives all writers.
+A Writer owns its keys and one connection, so its writes on a key are ordered. It sends pipelines
+without waiting and remembers, per request, the state each touched key has after it. After a crash a
+key may be in the state its last acknowledged write left or that of any later request of the same
+writer that was sent; anything else is a lost or invented write. State is the value as bytes, or
+None for no key. One thread drives all writers.
 """
 
 import collections
@@ -25,9 +26,11 @@ class Writer:
         self._random = random
         self._names = [f"{name}:{i}" for i in range(keys)]
         self._sequence = 0
-        self.acknowledged = dict.fromkeys(self._names)  # key -> state after its last acknowledged write
-        self._latest = dict(self.acknowledged)          # key -> state after its last write sent
-        self._outstanding = collections.deque()         # (expected reply, [(key, state)]) in sending order
+        self.acknowledged = dict.fromkeys(
+            self._names
+        )  # key -> state after its last acknowledged write
+        self._latest = dict(self.acknowledged)  # key -> state after its last write sent
+        self._outstanding = collections.deque()  # (expected reply, [(key, state)]) in sending order
         self._socket = None
         self._input = b""
         self._output = b""
@@ -53,13 +56,20 @@ class Writer:
         if kind < 55:
             return ("SET", key, value, "PX", LONG_EXPIRY_MS), b"OK", [(key, value)]
         if kind < 65:
-            return ("APPEND", key, value), len(before or b"") + len(value), [(key, (before or b"") + value)]
+            return (
+                ("APPEND", key, value),
+                len(before or b"") + len(value),
+                [(key, (before or b"") + value)],
+            )
         if kind < 75:
             return ("DEL", key), int(before is not None), [(key, None)]
         if kind < 85:
             chosen = self._random.sample(self._names, 3)
-            return (("MSET", *[part for name in chosen for part in (name, value)]), b"OK",
-                    [(name, value) for name in chosen])
+            return (
+                ("MSET", *[part for name in chosen for part in (name, value)]),
+                b"OK",
+                [(name, value) for name in chosen],
+            )
         counter = self._names[self._random.randrange(8)] + ":n"
         total = int(self._latest.get(counter) or 0) + 1
         return ("INCR", counter), total, [(counter, b"%d" % total)]
@@ -82,7 +92,7 @@ class Writer:
         """Sends what the kernel takes; False when the server is gone."""
         try:
             if self._output:
-                self._output = self._output[self._socket.send(self._output):]
+                self._output = self._output[self._socket.send(self._output) :]
         except BlockingIOError:
             pass
         except OSError:
@@ -111,7 +121,9 @@ class Writer:
     def _acknowledge(self, reply):
         expected, states = self._outstanding.popleft()
         if reply != expected:
-            raise WrongReply(f"{reply!r} where {expected!r} was due, writing {[key for key, _ in states]}")
+            raise WrongReply(
+                f"{reply!r} where {expected!r} was due, writing {[key for key, _ in states]}"
+            )
         for key, state in states:
             self.acknowledged[key] = state
         self.acknowledgements += 1
@@ -123,17 +135,23 @@ class Writer:
         self._socket.close()
 
     def check(self, connection):
-        """Compares every key with what is allowed; returns descriptions of losses and goes on from what is there."""
+        """Compares every key with what is allowed; returns descriptions of losses and goes on from
+        what is there."""
         allowed = {key: [state] for key, state in self.acknowledged.items()}
         for _, states in self._outstanding:
             for key, state in states:
                 allowed.setdefault(key, [None]).append(state)
         keys = list(allowed)
+        values = connection.call("MGET", *keys)
+        if not isinstance(values, list):
+            raise WrongReply(f"MGET answered {values!r}")
         losses = []
-        for key, found in zip(keys, connection.call("MGET", *keys)):
+        for key, found in zip(keys, values):
             if found not in allowed[key]:
-                losses.append(f"{key}: found {found!r}, allowed {allowed[key][:3]!r}"
-                              f"{' …' if len(allowed[key]) > 3 else ''}")
+                losses.append(
+                    f"{key}: found {found!r}, allowed {allowed[key][:3]!r}"
+                    f"{' …' if len(allowed[key]) > 3 else ''}"
+                )
             self.acknowledged[key] = found
         self._latest = dict(self.acknowledged)
         self._outstanding.clear()

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """SIGKILL at a random moment under pipelined load: no acknowledged write may be lost.
 
-Rounds go through appendfsync always, everysec and no, and through 1 and 2 shard threads. Each setting of appendfsync
-keeps one directory for all its rounds, so a recovery stands on earlier recoveries, written by another number of
-threads. Several writers send SET, SET PX, APPEND, MSET, DEL and INCR in pipelines (acknowledged.py says what they may
-find afterwards); some rounds add a checkpoint (BGSAVE) so that the kill can fall into it.
+Rounds go through appendfsync always, everysec and no, and through 1 and 2 shard threads. Each
+setting of appendfsync keeps one directory for all its rounds, so a recovery stands on earlier
+recoveries, written by another number of threads. Several writers send SET, SET PX, APPEND, MSET,
+DEL and INCR in pipelines (acknowledged.py says what they may find afterwards); some rounds add a
+checkpoint (BGSAVE) so that the kill can fall into it.
 
-A failing run is repeated with its seed; the moment of the kill is chosen by the seed, the machine does the rest.
+A failing run is repeated with its seed; the moment of the kill is chosen by the seed, the machine
+does the rest.
 """
 
 import argparse
@@ -28,7 +30,8 @@ THREADS = (1, 2)
 
 
 def load_until(writers, deadline, pipeline, high_water):
-    """Keeps all writers' pipelines full until the deadline; False when the server went away before."""
+    """Keeps all writers' pipelines full until the deadline; False when the server went away
+    before."""
     selector = selectors.DefaultSelector()
     for writer in writers:
         selector.register(writer, selectors.EVENT_READ | selectors.EVENT_WRITE)
@@ -55,17 +58,27 @@ class Setting:
         self._appendfsync = appendfsync
         self._arguments = arguments
         self._chance = chance
-        self.directory = tempfile.mkdtemp(prefix=f"quorate-kill-{appendfsync}-", dir=arguments.work_dir)
-        self.writers = [Writer(f"w{i}", arguments.keys, random.Random(chance.random()))
-                        for i in range(arguments.connections)]
+        self.directory = tempfile.mkdtemp(
+            prefix=f"quorate-kill-{appendfsync}-", dir=arguments.work_dir
+        )
+        self.writers = [
+            Writer(f"w{i}", arguments.keys, random.Random(chance.random()))
+            for i in range(arguments.connections)
+        ]
 
     def _server(self, threads):
-        return server_module.Server(self._binary, threads=threads, appendfsync=self._appendfsync,
-                                    maxmemory=self._arguments.maxmemory, directory=self.directory,
-                                    options=server_module.parse_options(self._arguments.option))
+        return server_module.Server(
+            self._binary,
+            threads=threads,
+            appendfsync=self._appendfsync,
+            maxmemory=self._arguments.maxmemory,
+            directory=self.directory,
+            options=server_module.parse_options(self._arguments.option),
+        )
 
     def round(self, threads):
-        """Starts, checks what the last round left, loads, kills. Returns (losses, seconds of load)."""
+        """Starts, checks what the last round left, loads, kills. Returns (losses, seconds of
+        load)."""
         with self._server(threads) as server:
             losses = self.check(server)
             for writer in self.writers:
@@ -111,10 +124,16 @@ def run(arguments):
             threads = THREADS[number // len(APPENDFSYNC) % len(THREADS)]
             losses, load_s = settings[name].round(threads)
             counts[name, threads] += 1
-            failures += [f"before round {number} ({name}, {threads} threads): {loss}" for loss in losses]
+            failures += [
+                f"before round {number} ({name}, {threads} threads): {loss}" for loss in losses
+            ]
             if arguments.verbose:
-                print(f"round {number}: appendfsync {name}, {threads} threads, killed after {load_s * 1000:.0f} ms, "
-                      f"{settings[name].acknowledgements()} acknowledged so far", flush=True)
+                print(
+                    f"round {number}: appendfsync {name}, {threads} threads, "
+                    f"killed after {load_s * 1000:.0f} ms, "
+                    f"{settings[name].acknowledgements()} acknowledged so far",
+                    flush=True,
+                )
         for name, setting in settings.items():
             failures += [f"at the end ({name}): {loss}" for loss in setting.last_check(1)]
     finally:
@@ -125,14 +144,20 @@ def run(arguments):
         else:
             for setting in settings.values():
                 shutil.rmtree(setting.directory, ignore_errors=True)
-    spread = ", ".join(f"{name}/{threads}: {count}" for (name, threads), count in sorted(counts.items()))
-    print(f"{arguments.rounds} rounds in {elapsed_s:.1f} s ({spread}), {total} acknowledged writes, "
-          f"{len(failures)} lost")
+    spread = ", ".join(
+        f"{name}/{threads}: {count}" for (name, threads), count in sorted(counts.items())
+    )
+    print(
+        f"{arguments.rounds} rounds in {elapsed_s:.1f} s ({spread}), {total} acknowledged writes, "
+        f"{len(failures)} lost"
+    )
     return failures
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     server_module.add_server_arguments(parser)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=int(time.time()))

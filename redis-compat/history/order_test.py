@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Order per connection and atomicity of MSET, with two shard threads, many connections and deep pipelines.
+"""Order per connection and atomicity of MSET, with two shard threads, many connections and deep
+pipelines.
 
-Order: each connection sends pipelines of SET, INCR, APPEND, DEL, GET and MGET on keys of its own, which lie on both
-threads; every reply must be the one that the commands before it imply. All connections also read one key that one of
-them counts up: no connection may see it go back.
-Atomicity: writers MSET ten keys of a group to one value while readers MGET the group, its keys in another order: all
-ten must be equal.
-Each runs twice: with everything in memory, and with groups far beyond `maxmemory`, so that keys are evicted from
-memory and read back between and within the commands (Redis itself runs without a limit).
+Order: each connection sends pipelines of SET, INCR, APPEND, DEL, GET and MGET on keys of its own,
+which lie on both threads; every reply must be the one that the commands before it imply. All
+connections also read one key that one of them counts up: no connection may see it go back.
+Atomicity: writers MSET ten keys of a group to one value while readers MGET the group, its keys in
+another order: all ten must be equal. Each runs twice: with everything in memory, and with groups
+far beyond `maxmemory`, so that keys are evicted from memory and read back between and within the
+commands (Redis itself runs without a limit).
 """
 
 import argparse
@@ -79,7 +80,8 @@ class OwnKeys:
 
 
 def check_order(server, name, arguments, phase, stop, violations, counts):
-    """One connection of the order test. The connection named 0 counts the shared key up; the others watch it."""
+    """One connection of the order test. The connection named 0 counts the shared key up; the others
+    watch it."""
     chance = random.Random(f"{arguments.seed}:{name}")
     own = OwnKeys(f"own{name}", phase.own_keys, phase.value_bytes, chance)
     shared = 0
@@ -90,7 +92,9 @@ def check_order(server, name, arguments, phase, stop, violations, counts):
             replies = connection.pipeline([command for command, _ in requests] + [watch])
             for (command, expected), reply in zip(requests, replies):
                 if reply != expected:
-                    violations.add(f"order: {command[:2]!r} answered {reply!r:.80}, due {expected!r:.80}")
+                    violations.add(
+                        f"order: {command[:2]!r} answered {reply!r:.80}, due {expected!r:.80}"
+                    )
             seen = int(replies[-1] or 0)
             if seen < shared:
                 violations.add(f"order: shared went from {shared} back to {seen}")
@@ -140,7 +144,8 @@ def read_groups(server, name, arguments, phase, stop, violations, counts):
 
 
 def run_roles(server, roles, arguments, phase, violations):
-    """Runs (function, connections) pairs for the given seconds, a thread per connection; returns the counts."""
+    """Runs (function, connections) pairs for the given seconds, a thread per connection; returns
+    the counts."""
     stop = threading.Event()
     counts = [collections.Counter() for _, connections in roles for _ in range(connections)]
 
@@ -154,8 +159,12 @@ def run_roles(server, roles, arguments, phase, violations):
     threads = []
     for role, connections in roles:
         for name in range(connections):
-            threads.append(threading.Thread(target=guarded, args=(
-                role, name, arguments, phase, stop, violations, counts[len(threads)])))
+            threads.append(
+                threading.Thread(
+                    target=guarded,
+                    args=(role, name, arguments, phase, stop, violations, counts[len(threads)]),
+                )
+            )
     for thread in threads:
         thread.start()
     stop.wait(arguments.seconds)
@@ -167,7 +176,8 @@ def run_roles(server, roles, arguments, phase, violations):
 
 @dataclasses.dataclass
 class Phase:
-    """What distinguishes the two runs. With `maxmemory` the groups and own keys do not all stay in memory."""
+    """What distinguishes the two runs. With `maxmemory` the groups and own keys do not all stay in
+    memory."""
 
     title: str
     groups: int
@@ -176,52 +186,86 @@ class Phase:
     maxmemory: str | None
 
     def choose_group(self, chance):
-        """Half of the accesses go to a few groups, where writers and readers meet; the rest turn memory over."""
+        """Half of the accesses go to a few groups, where writers and readers meet; the rest turn
+        memory over."""
         return chance.randrange(4 if chance.random() < 0.5 else self.groups)
 
 
 def run_phase(arguments, phase):
     """One server, both tests at once. Returns the number of violations."""
     violations = Violations()
-    with server_module.Server(arguments.server, threads=arguments.threads, maxmemory=phase.maxmemory,
-                              options=server_module.parse_options(arguments.option)) as server:
+    with server_module.Server(
+        arguments.server,
+        threads=arguments.threads,
+        maxmemory=phase.maxmemory,
+        options=server_module.parse_options(arguments.option),
+    ) as server:
         with server.connect(timeout_s=120) as connection:
             for number in range(phase.groups):
                 filler = b"0:%b" % (b"g" * phase.value_bytes)
                 connection.call("MSET", *[part for key in group(number) for part in (key, filler)])
         started = time.monotonic()
-        counts = run_roles(server, [(check_order, arguments.connections), (write_groups, arguments.connections),
-                                    (read_groups, arguments.connections)], arguments, phase, violations)
+        counts = run_roles(
+            server,
+            [
+                (check_order, arguments.connections),
+                (write_groups, arguments.connections),
+                (read_groups, arguments.connections),
+            ],
+            arguments,
+            phase,
+            violations,
+        )
         elapsed_s = time.monotonic() - started
         anonymous_mb = server.anonymous_bytes() / 1e6 if server.running() else 0
         if not server.running():
             violations.add(f"the server ended:\n{server.log_tail()}")
     done = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
     group_mb = phase.groups * GROUP_KEYS * phase.value_bytes / 1e6
-    print(f"{phase.title}: {elapsed_s:.1f} s, {done}, {group_mb:.0f} MB in groups, "
-          f"{anonymous_mb:.0f} MB anonymous memory, {violations.count} violations", flush=True)
+    print(
+        f"{phase.title}: {elapsed_s:.1f} s, {done}, {group_mb:.0f} MB in groups, "
+        f"{anonymous_mb:.0f} MB anonymous memory, {violations.count} violations",
+        flush=True,
+    )
     for sample in violations.samples:
         print("VIOLATION:", sample)
     return violations.count
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     server_module.add_server_arguments(parser)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--connections", type=int, default=8, help="of each kind: order, MSET, MGET")
-    parser.add_argument("--keys", type=int, default=40, help="own keys per connection of the order test")
+    parser.add_argument(
+        "--connections", type=int, default=8, help="of each kind: order, MSET, MGET"
+    )
+    parser.add_argument(
+        "--keys", type=int, default=40, help="own keys per connection of the order test"
+    )
     parser.add_argument("--seconds", type=float, default=10, help="of each of the two phases")
     parser.add_argument("--maxmemory", default="48mb", help="of the second phase")
-    parser.add_argument("--cold-mb", type=int, default=160, help="data in groups in the second phase")
+    parser.add_argument(
+        "--cold-mb", type=int, default=160, help="data in groups in the second phase"
+    )
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
-    violations = run_phase(arguments, Phase("in memory", groups=200, own_keys=arguments.keys, value_bytes=100,
-                                            maxmemory=None))
-    violations += run_phase(arguments, Phase(
-        "evicted and read back", groups=arguments.cold_mb * 1_000_000 // (GROUP_KEYS * COLD_VALUE_BYTES),
-        own_keys=25 * arguments.keys, value_bytes=COLD_VALUE_BYTES, maxmemory=arguments.maxmemory))
+    violations = run_phase(
+        arguments,
+        Phase("in memory", groups=200, own_keys=arguments.keys, value_bytes=100, maxmemory=None),
+    )
+    violations += run_phase(
+        arguments,
+        Phase(
+            "evicted and read back",
+            groups=arguments.cold_mb * 1_000_000 // (GROUP_KEYS * COLD_VALUE_BYTES),
+            own_keys=25 * arguments.keys,
+            value_bytes=COLD_VALUE_BYTES,
+            maxmemory=arguments.maxmemory,
+        ),
+    )
     return 1 if violations else 0
 
 

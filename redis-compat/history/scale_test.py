@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """More keys than memory: loads them, reads them, restarts, and watches PING and memory all along.
 
-10 M keys of 100-byte values with `maxmemory 512mb` by default. Checked, and marked MISSED where not met:
+10 M keys of 100-byte values with `maxmemory 512mb` by default. Checked, and marked MISSED where not
+met:
   memory     anonymous memory at most maxmemory + 20 %, sampled ten times a second
-  PING       answered within 10 ms throughout loading and reading, from a process of its own at real-time priority
-             where the system allows it, so that the prober does not measure its own waiting
+  PING       answered within 10 ms throughout loading and reading, from a process of its own at
+             real-time priority where the system allows it, so that the prober does not measure its
+             own waiting
   keys       a sample of random keys, or with --read all every key, has its value
-  restart    the first read is answered within 2 s of the start of the process (after SIGTERM, and after SIGKILL)
+  restart    the first read is answered within 2 s of the start of the process (after SIGTERM, and
+             after SIGKILL)
 
 Redis itself (for trying the script) is started without a memory limit and misses that one.
 """
@@ -59,13 +62,16 @@ def probe(port, stop, worst, pause_s=0.001):
 
 
 class Watch:
-    """Probes PING and samples memory while its `with` block runs; afterwards its fields say how it went."""
+    """Probes PING and samples memory while its `with` block runs; afterwards its fields say how it
+    went."""
 
     def __init__(self, server):
         self._server = server
         self._stop_probe = multiprocessing.Event()
         self._result = multiprocessing.Queue()
-        self._process = multiprocessing.Process(target=probe, args=(server.port, self._stop_probe, self._result))
+        self._process = multiprocessing.Process(
+            target=probe, args=(server.port, self._stop_probe, self._result)
+        )
         self._stop_sampling = threading.Event()
         self._sampler = threading.Thread(target=self._sample)
         self.anonymous_bytes_max = 0
@@ -106,14 +112,20 @@ class Verdict:
         missed = limit is not None and value > limit
         self.met = self.met and not missed
         self.values[name] = value
-        bound = "" if limit is None else f"  (at most {limit:g} {unit}: {'MISSED' if missed else 'met'})"
+        bound = (
+            ""
+            if limit is None
+            else f"  (at most {limit:g} {unit}: {'MISSED' if missed else 'met'})"
+        )
         print(f"{name:<42} {value:12.1f} {unit}{bound}", flush=True)
 
     def watch(self, name, watch, memory_limit_mb):
         self.note(f"{name}: time", watch.elapsed_s, "s")
         self.note(f"{name}: slowest of {watch.pings} PINGs", watch.slowest_ping_ms, "ms", 10)
         self.note(f"{name}: PINGs over 10 ms", len(watch.late), "")
-        self.note(f"{name}: anonymous memory", watch.anonymous_bytes_max / 2**20, "MiB", memory_limit_mb)
+        self.note(
+            f"{name}: anonymous memory", watch.anonymous_bytes_max / 2**20, "MiB", memory_limit_mb
+        )
 
 
 def write(server, keys, count):
@@ -127,7 +139,8 @@ def read(server, batches):
     wrong = 0
     with server.connect(timeout_s=600) as connection:
         for numbers in batches:
-            # The PING ends the batch whatever its replies are; byte-wise comparison keeps up with the server.
+            # The PING ends the batch whatever its replies are; byte-wise comparison keeps up with
+            # the server.
             connection.send_raw(b"".join(map(load.get_request, numbers)) + b"PING\r\n")
             replies = connection.read_until(b"+PONG\r\n")
             if replies != b"".join(map(get_reply, numbers)):
@@ -167,21 +180,30 @@ def restart(server, verdict, name, chance, keys):
     verdict.note(f"{name}: first read after", time.monotonic() - started, "s", 2)
     verdict.note(f"{name}: wrong values", float(found != value_of(number)), "", 0)
     with server.connect(timeout_s=600) as connection:
-        verdict.note(f"{name}: keys missing in DBSIZE", abs(keys - connection.call("DBSIZE")), "", 0)
+        verdict.note(
+            f"{name}: keys missing in DBSIZE", abs(keys - connection.call("DBSIZE")), "", 0
+        )
 
 
 def run(arguments, verdict):
     keys = arguments.keys
     limit_mb = 1.2 * int(arguments.maxmemory.removesuffix("mb"))
     chance = random.Random(arguments.seed)
-    with server_module.Server(arguments.server, threads=arguments.threads, maxmemory=arguments.maxmemory,
-                              directory=arguments.dir,
-                              options=server_module.parse_options(arguments.option)) as server:
+    with server_module.Server(
+        arguments.server,
+        threads=arguments.threads,
+        maxmemory=arguments.maxmemory,
+        directory=arguments.dir,
+        options=server_module.parse_options(arguments.option),
+    ) as server:
         with Watch(server) as watch:
             write(server, keys, keys)
         verdict.watch("load", watch, limit_mb)
-        batches = all_batches(keys) if arguments.read == "all" else \
-            random_batches(keys, arguments.sample, arguments.seed)
+        batches = (
+            all_batches(keys)
+            if arguments.read == "all"
+            else random_batches(keys, arguments.sample, arguments.seed)
+        )
         with Watch(server) as watch:
             wrong = read(server, batches)
         verdict.watch("read", watch, limit_mb)
@@ -195,13 +217,17 @@ def run(arguments, verdict):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     server_module.add_server_arguments(parser)
     parser.add_argument("--keys", type=int, default=10_000_000)
     parser.add_argument("--maxmemory", default="512mb", help="in megabytes, e.g. 512mb")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--read", choices=("sample", "all"), default="sample")
-    parser.add_argument("--sample", type=int, default=1_000_000, help="random reads with --read sample")
+    parser.add_argument(
+        "--sample", type=int, default=1_000_000, help="random reads with --read sample"
+    )
     parser.add_argument("--dir", help="the data directory (default: a temporary one)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", metavar="FILE", help="also write the values here")
@@ -209,7 +235,9 @@ def main():
     verdict = Verdict()
     run(arguments, verdict)
     if arguments.json:
-        pathlib.Path(arguments.json).write_text(json.dumps(verdict.values, indent=2) + "\n", encoding="utf-8")
+        pathlib.Path(arguments.json).write_text(
+            json.dumps(verdict.values, indent=2) + "\n", encoding="utf-8"
+        )
     return 0 if verdict.met else 1
 
 

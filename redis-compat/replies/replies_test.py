@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Reply for reply: sends every script beside this file to the server under test and to Redis, in RESP2 and in RESP3.
+"""Reply for reply: sends every script beside this file to the server under test and to Redis, in
+RESP2 and in RESP3.
 
-Compares the bytes of the replies; script.py explains the scripts and how they declare what may differ. Each script
-starts on empty databases. Prints every difference and `N passed, N failed`, counted in replies.
+Compares the bytes of the replies; script.py explains the scripts and how they declare what may
+differ. Each script starts on empty databases. Prints every difference and `N passed, N failed`,
+counted in replies.
 """
 
 import argparse
@@ -74,10 +76,15 @@ def same(step, subject, reference, protocol, subject_is_redis):
     if expected is not None and not subject_is_redis:
         return subject == expected
     if "match" in comparison:
-        return all(comparison["match"].fullmatch(raw.decode("latin-1")) for raw in (subject, reference))
+        return all(
+            comparison["match"].fullmatch(raw.decode("latin-1")) for raw in (subject, reference)
+        )
     if "near" in comparison:
         numbers = [wire.parse(raw)[0] for raw in (subject, reference)]
-        return all(isinstance(n, int) for n in numbers) and abs(numbers[0] - numbers[1]) <= comparison["near"]
+        return (
+            all(isinstance(n, int) for n in numbers)
+            and abs(numbers[0] - numbers[1]) <= comparison["near"]
+        )
     if "unordered" in comparison:
         return elements(subject) == elements(reference)
     return subject == reference
@@ -95,7 +102,7 @@ def run_script(path, subject_server, reference_server, protocol):
         if step.kind == "sleep":
             time.sleep(float(step.arguments[0]))
         elif step.kind == "raw" and protocol == 3:
-            continue  # a raw step has a connection of its own, which says HELLO in its bytes or not at all
+            continue  # such a step has a connection of its own, HELLO or not is in its bytes
         elif step.kind == "again":
             subject.reconnect(step.arguments == [b"plain"])
             reference.reconnect(step.arguments == [b"plain"])
@@ -104,31 +111,41 @@ def run_script(path, subject_server, reference_server, protocol):
             try:
                 ours = subject.answer(step)
             except (OSError, wire.ProtocolBroken) as error:
-                differences.append(f"{path.name}:{step.number} RESP{protocol}: {step.text[:200]}\n  {error!r}")
+                differences.append(
+                    f"{path.name}:{step.number} RESP{protocol}: {step.text[:200]}\n  {error!r}"
+                )
                 return compared + 1, differences
             compared += 1
             if not same(step, ours, theirs, protocol, subject_server.redis):
                 wanted = step.comparison.get("expect")
-                differences.append(f"{path.name}:{step.number} RESP{protocol}: {step.text[:200]}\n"
-                                   f"  under test: {shorten(ours)}\n  reference:  {shorten(theirs)}"
-                                   + (f"\n  expected:   {shorten(wanted)}" if wanted else ""))
+                differences.append(
+                    f"{path.name}:{step.number} RESP{protocol}: {step.text[:200]}\n"
+                    f"  under test: {shorten(ours)}\n  reference:  {shorten(theirs)}"
+                    + (f"\n  expected:   {shorten(wanted)}" if wanted else "")
+                )
     subject.close()
     reference.close()
     return compared, differences
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     server_module.add_server_arguments(parser)
     parser.add_argument("--reference", default="redis-server", help="the Redis to compare with")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("scripts", nargs="*", help="names of scripts (default: all)")
     arguments = parser.parse_args()
-    paths = [HERE / f"{name.removesuffix('.txt')}.txt" for name in arguments.scripts] or sorted(HERE.glob("*.txt"))
+    paths = [HERE / f"{name.removesuffix('.txt')}.txt" for name in arguments.scripts] or sorted(
+        HERE.glob("*.txt")
+    )
     compared, differences = 0, []
-    with server_module.Server(arguments.server, threads=arguments.threads,
-                              options=server_module.parse_options(arguments.option)) as subject, \
-            server_module.Server(arguments.reference) as reference:
+    with server_module.Server(
+        arguments.server,
+        threads=arguments.threads,
+        options=server_module.parse_options(arguments.option),
+    ) as subject, server_module.Server(arguments.reference) as reference:
         for path in paths:
             for protocol in (2, 3):
                 count, found = run_script(path, subject, reference, protocol)

@@ -1,9 +1,10 @@
 r"""The reply scripts: one command per line, quoted as in redis-cli; `#` begins a comment line.
 
-An argument {c*N} stands for N times the character c. A line that begins with @ is a directive. Some say how the next
-command's replies are compared (otherwise: byte for byte with the reference's):
+An argument {c*N} stands for N times the character c. A line that begins with @ is a directive. Some
+say how the next command's replies are compared (otherwise: byte for byte with the reference's):
 
-  @expect "BYTES"     the server under test must answer exactly this where Redis 7.0 answers otherwise
+  @expect "BYTES"     the server under test must answer exactly this where Redis 7.0 answers
+                      otherwise
   @expect2, @expect3  the same for one protocol only
   @match REGEX        both replies must match (time and place dependent ones); bytes as Latin-1
   @unordered          the same elements in any order
@@ -11,8 +12,9 @@ command's replies are compared (otherwise: byte for byte with the reference's):
 
 The others are steps themselves:
 
-  @raw "BYTES" …      these bytes, joined, on a connection of their own; compared is all that comes until the server
-                      closes the connection or is quiet, and which of the two it was
+  @raw "BYTES" …      these bytes, joined, on a connection of their own; compared is all that comes
+                      until the server closes the connection or is quiet, and which of the two it
+                      was
   @scan ARGUMENTS…    SCAN from 0 to 0 with these arguments; compared is the set of keys
   @again [plain]      a new connection; plain: without HELLO
   @sleep SECONDS
@@ -32,7 +34,8 @@ class BadScript(Exception):
 
 @dataclasses.dataclass
 class Step:
-    """One line that does something. kind is command, raw, scan, again or sleep; comparison maps names to arguments."""
+    """One line that does something. kind is command, raw, scan, again or sleep; comparison maps
+    names to arguments."""
 
     number: int
     text: str
@@ -48,7 +51,7 @@ def _double_quoted(text, position):
             data += text[position].encode()
             position += 1
         elif text[position + 1] == "x":
-            data.append(int(text[position + 2:position + 4], 16))
+            data.append(int(text[position + 2 : position + 4], 16))
             position += 4
         else:
             data += ESCAPES.get(text[position + 1], text[position + 1].encode())

@@ -1,0 +1,69 @@
+// How an entry is written: the same bytes in a journal record and in a row's chain.
+//
+// Encoding: form, flags, actor, dot, HLC, expiry, key and payload, numbers as LEB128 varints; no
+// format byte of its own, the journal segment and the row carry one. A journal payload is a
+// sequence of records; each begins with its RecordType. Decoding never trusts a length. Thread:
+// any.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "quorate/object/key.h"
+#include "quorate/storage/entry.h"
+
+namespace quorate::storage {
+
+enum class RecordType : uint8_t {
+  put = 1,     // the key's whole new state
+  remove = 2,  // the key has no state any more; carries the dot of the change
+  flush = 3,   // every key of (slot range of the shard, db) is gone; carries nothing else but the
+               // dots taken
+};
+
+struct Record {
+  RecordType type = RecordType::put;
+  uint16_t slot = 0;
+  uint16_t db = 0;
+  std::string_view key;  // empty for flush
+  EntryState
+      state;  // put: everything; remove: dot and hlc; flush: dot and hlc (one record per slot)
+};
+
+// Upper bound of encode_record()'s output.
+size_t record_bytes_max(size_t key_bytes, size_t payload_bytes);
+// Writes to `out`, which has record_bytes_max() room; returns the bytes written.
+size_t encode_record(const Record& record, char* out);
+// Takes one record off the front of `bytes`; nullopt (bytes unchanged) if it is malformed.
+std::optional<Record> decode_record(std::string_view& bytes);
+
+// Rows: format byte, then a chain of (key, state).
+void append_row_header(std::string& out);
+void append_row_entry(std::string& out, std::string_view key, const EntryState& state);
+struct RowEntry {
+  std::string_view key;
+  EntryState state;
+};
+// Calls visit for each entry; false if the row is malformed or of a newer format.
+template <class Visit>
+bool visit_row(std::string_view row, Visit&& visit);
+
+// One step of visit_row: takes an entry off the front of `bytes`.
+std::optional<RowEntry> decode_row_entry(std::string_view& bytes);
+bool strip_row_header(std::string_view& row);
+
+template <class Visit>
+bool visit_row(std::string_view row, Visit&& visit) {
+  if (!strip_row_header(row)) return false;
+  while (!row.empty()) {
+    auto entry = decode_row_entry(row);
+    if (!entry) return false;
+    visit(*entry);
+  }
+  return true;
+}
+
+}  // namespace quorate::storage

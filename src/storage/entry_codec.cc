@@ -1,0 +1,190 @@
+#include "quorate/storage/entry_codec.h"
+
+#include <cassert>
+#include <cstring>
+
+#include "quorate/object/codec.h"
+
+namespace quorate::storage {
+namespace {
+
+constexpr uint8_t kRowFormat = 1;
+constexpr uint8_t kHasExpiry = 1;
+constexpr size_t kVarintBytesMax = 10;
+constexpr size_t kCounterBytes = 16;
+
+// As object::ByteWriter, into memory that is known to suffice: a journal record is written in its
+// place.
+class PlaceWriter {
+ public:
+  explicit PlaceWriter(char* out) : out_(out) {}
+
+  void byte(uint8_t value) { *out_++ = static_cast<char>(value); }
+  void varint(uint64_t value) {
+    for (; value >= 0x80; value >>= 7) byte(static_cast<uint8_t>(value | 0x80));
+    byte(static_cast<uint8_t>(value));
+  }
+  void raw(std::string_view bytes) {
+    if (bytes.empty()) return;
+    std::memcpy(out_, bytes.data(), bytes.size());
+    out_ += bytes.size();
+  }
+  char* end() const { return out_; }
+
+ private:
+  char* out_;
+};
+
+template <class Writer>
+void write_change(Writer& out, const EntryState& state) {
+  out.varint(static_cast<uint32_t>(state.dot.actor));
+  out.varint(state.dot.n);
+  out.varint(state.hlc);
+}
+
+template <class Writer>
+void write_entry(Writer& out, std::string_view key, const EntryState& state) {
+  assert(state.form != Form::tombstone || state.payload.empty());
+  assert(state.form != Form::counter || state.payload.size() == kCounterBytes);
+  out.byte(static_cast<uint8_t>(state.form));
+  out.byte(state.expiry_ms != 0 ? kHasExpiry : 0);
+  write_change(out, state);
+  if (state.expiry_ms != 0) out.varint(state.expiry_ms);
+  out.varint(key.size());
+  out.raw(key);
+  out.varint(state.payload.size());
+  out.raw(state.payload);
+}
+
+uint64_t read_at_most(object::ByteReader& in, uint64_t max) {
+  const uint64_t value = in.varint();
+  if (value > max) in.reject();
+  return value;
+}
+
+std::string_view read_key(object::ByteReader& in) {
+  const std::string_view key = in.sized();
+  if (key.size() >= Entry::kKeyBytesMax) in.reject();
+  return key;
+}
+
+void read_change(object::ByteReader& in, EntryState& state) {
+  state.dot.actor = static_cast<object::ActorId>(read_at_most(in, Entry::kActorsMax - 1));
+  state.dot.n = read_at_most(in, object::Dot::kMaxN);
+  state.hlc = read_at_most(in, object::kMaxHlc);
+}
+
+bool is_payload_size(Form form, size_t bytes) {
+  switch (form) {
+    case Form::tombstone:
+      return bytes == 0;
+    case Form::counter:
+      return bytes == kCounterBytes;
+    case Form::raw:
+    case Form::encoded:
+      return bytes <= object::Blob::kMaxBytes;
+  }
+  return false;
+}
+
+RowEntry read_entry(object::ByteReader& in) {
+  RowEntry entry;
+  EntryState& state = entry.state;
+  const uint8_t form = in.byte();
+  const uint8_t flags = in.byte();
+  if (form > static_cast<uint8_t>(Form::tombstone) || (flags & ~kHasExpiry) != 0) in.reject();
+  state.form = static_cast<Form>(form & 3u);
+  read_change(in, state);
+  if ((flags & kHasExpiry) != 0) {
+    state.expiry_ms = in.varint();
+    if (state.expiry_ms == 0) in.reject();
+  }
+  entry.key = read_key(in);
+  state.payload = in.sized();
+  if (!is_payload_size(state.form, state.payload.size())) in.reject();
+  return entry;
+}
+
+void advance(std::string_view& bytes, const object::ByteReader& in) {
+  bytes.remove_prefix(bytes.size() - in.remaining());
+}
+
+}  // namespace
+
+size_t record_bytes_max(size_t key_bytes, size_t payload_bytes) {
+  constexpr size_t kBytes = 3;    // type, form, flags
+  constexpr size_t kNumbers = 8;  // slot, db, actor, n, HLC, expiry, two sizes
+  return kBytes + kNumbers * kVarintBytesMax + key_bytes + payload_bytes;
+}
+
+size_t encode_record(const Record& record, char* out) {
+  PlaceWriter writer(out);
+  writer.byte(static_cast<uint8_t>(record.type));
+  writer.varint(record.slot);
+  writer.varint(record.db);
+  switch (record.type) {
+    case RecordType::put:
+      write_entry(writer, record.key, record.state);
+      break;
+    case RecordType::remove:
+      write_change(writer, record.state);
+      writer.varint(record.key.size());
+      writer.raw(record.key);
+      break;
+    case RecordType::flush:
+      write_change(writer, record.state);
+      break;
+  }
+  return static_cast<size_t>(writer.end() - out);
+}
+
+std::optional<Record> decode_record(std::string_view& bytes) {
+  object::ByteReader in(bytes);
+  Record record;
+  record.type = static_cast<RecordType>(in.byte());
+  record.slot = static_cast<uint16_t>(read_at_most(in, object::kSlots - 1));
+  record.db = static_cast<uint16_t>(read_at_most(in, UINT16_MAX));
+  switch (record.type) {
+    case RecordType::put: {
+      const RowEntry entry = read_entry(in);
+      record.key = entry.key;
+      record.state = entry.state;
+      break;
+    }
+    case RecordType::remove:
+      read_change(in, record.state);
+      record.key = read_key(in);
+      break;
+    case RecordType::flush:
+      read_change(in, record.state);
+      break;
+    default:
+      in.reject();
+  }
+  if (!in.ok()) return std::nullopt;
+  advance(bytes, in);
+  return record;
+}
+
+void append_row_header(std::string& out) { out.push_back(static_cast<char>(kRowFormat)); }
+
+void append_row_entry(std::string& out, std::string_view key, const EntryState& state) {
+  object::ByteWriter writer(out);
+  write_entry(writer, key, state);
+}
+
+std::optional<RowEntry> decode_row_entry(std::string_view& bytes) {
+  object::ByteReader in(bytes);
+  const RowEntry entry = read_entry(in);
+  if (!in.ok()) return std::nullopt;
+  advance(bytes, in);
+  return entry;
+}
+
+bool strip_row_header(std::string_view& row) {
+  if (row.empty() || static_cast<uint8_t>(row.front()) != kRowFormat) return false;
+  row.remove_prefix(1);
+  return true;
+}
+
+}  // namespace quorate::storage

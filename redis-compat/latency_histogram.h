@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -26,7 +27,8 @@ class LatencyHistogram {
   // The smallest bucket bound that at least `fraction` (0 to 1) of the values do not exceed; 0 when
   // empty.
   [[nodiscard]] std::uint64_t percentile_ns(double fraction) const {
-    const auto wanted = static_cast<std::uint64_t>(fraction * static_cast<double>(total_) + 0.5);
+    const auto wanted =
+        static_cast<std::uint64_t>(std::ceil(fraction * static_cast<double>(total_)));
     std::uint64_t seen = 0;
     for (std::size_t i = 0; i < counts_.size(); ++i) {
       seen += counts_[i];

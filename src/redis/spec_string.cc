@@ -3,13 +3,18 @@
 // Every value is what COMMAND INFO and COMMAND DOCS of Redis 7.2 answer.
 #include "quorate/redis/command_table.h"
 
+#include "redis/handlers.h"
 #include "redis/spec_parts.h"
 
 namespace quorate::redis {
 namespace {
 
-using namespace arg_flag;
-using namespace command_flag;
+using arg_flag::kMultiple;
+using arg_flag::kOptional;
+using command_flag::kDenyOom;
+using command_flag::kFast;
+using command_flag::kReadonly;
+using command_flag::kWrite;
 
 // With GET, SET also answers the old value.
 Bits set_key_flags(Args args) {
@@ -138,7 +143,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kString,
      .keys = kKeyAppended,
      .arguments = kKeyAndValue,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &append_command},
     {.name = "decr",
      .summary = "Decrements the integer value of a key by one. Uses 0 as initial value if the key "
                 "doesn't exist.",
@@ -150,7 +156,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kString,
      .keys = kKeyModified,
      .arguments = kKeyArgument,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &decr_command},
     {.name = "decrby",
      .summary = "Decrements a number from the integer value of a key. Uses 0 as initial value if "
                 "the key doesn't exist.",
@@ -162,7 +169,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kString,
      .keys = kKeyModified,
      .arguments = kDecrbyArguments,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &decrby_command},
     {.name = "get",
      .summary = "Returns the string value of a key.",
      .since = "1.0.0",
@@ -173,7 +181,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kString,
      .keys = kKeyRead,
      .arguments = kKeyArgument,
-     .coordination = Coordination::read},
+     .coordination = Coordination::read,
+     .handler = &get_command},
     {.name = "getdel",
      .summary = "Returns the string value of a key after deleting the key.",
      .since = "6.2.0",
@@ -184,7 +193,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kString,
      .keys = kKeyTaken,
      .arguments = kKeyArgument,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &getdel_command},
     {.name = "getex",
      .summary = "Returns the string value of a key after setting its expiration time.",
      .since = "6.2.0",
@@ -195,7 +205,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kString,
      .keys = kGetexKeys,
      .arguments = kGetexArguments,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &getex_command},
     {.name = "getset",
      .summary = "Returns the previous string value of a key after setting it to a new value.",
      .since = "1.0.0",
@@ -209,7 +220,8 @@ constexpr CommandSpec kCommands[] = {
      .doc_flags = doc_flag::kDeprecated,
      .deprecated_since = "6.2.0",
      .replaced_by = "`SET` with the `!GET` argument",
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &getset_command},
     {.name = "incr",
      .summary = "Increments the integer value of a key by one. Uses 0 as initial value if the key "
                 "doesn't exist.",
@@ -221,7 +233,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kString,
      .keys = kKeyModified,
      .arguments = kKeyArgument,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &incr_command},
     {.name = "incrby",
      .summary = "Increments the integer value of a key by a number. Uses 0 as initial value if the "
                 "key doesn't exist.",
@@ -233,7 +246,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kString,
      .keys = kKeyModified,
      .arguments = kIncrbyArguments,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &incrby_command},
     {.name = "mget",
      .summary = "Atomically returns the string values of one or more keys.",
      .since = "1.0.0",
@@ -245,7 +259,8 @@ constexpr CommandSpec kCommands[] = {
      .keys = kKeysRead,
      .tips = kMgetTips,
      .arguments = kKeysArgument,
-     .coordination = Coordination::read},
+     .coordination = Coordination::read,
+     .handler = &mget_command},
     {.name = "mset",
      .summary = "Atomically creates or modifies the string values of one or more keys.",
      .since = "1.0.1",
@@ -257,7 +272,8 @@ constexpr CommandSpec kCommands[] = {
      .keys = kKeysOverwritten,
      .tips = kMsetTips,
      .arguments = kMsetArguments,
-     .coordination = Coordination::write},
+     .coordination = Coordination::write,
+     .handler = &mset_command},
     {.name = "psetex",
      .summary = "Sets both string value and expiration time in milliseconds of a key. The key is "
                 "created if it doesn't exist.",
@@ -272,7 +288,8 @@ constexpr CommandSpec kCommands[] = {
      .doc_flags = doc_flag::kDeprecated,
      .deprecated_since = "2.6.12",
      .replaced_by = "`SET` with the `PX` argument",
-     .coordination = Coordination::write},
+     .coordination = Coordination::write,
+     .handler = &psetex_command},
     {.name = "set",
      .summary = "Sets the string value of a key, ignoring its type. The key is created if it "
                 "doesn't exist.",
@@ -286,7 +303,8 @@ constexpr CommandSpec kCommands[] = {
      .key_flags = &set_key_flags,
      .history = kSetHistory,
      .arguments = kSetArguments,
-     .coordination = Coordination::write},
+     .coordination = Coordination::write,
+     .handler = &set_command},
     {.name = "setex",
      .summary =
          "Sets the string value and expiration time of a key. Creates the key if it doesn't exist.",
@@ -301,7 +319,8 @@ constexpr CommandSpec kCommands[] = {
      .doc_flags = doc_flag::kDeprecated,
      .deprecated_since = "2.6.12",
      .replaced_by = "`SET` with the `EX` argument",
-     .coordination = Coordination::write},
+     .coordination = Coordination::write,
+     .handler = &setex_command},
     {.name = "setnx",
      .summary = "Set the string value of a key only when the key doesn't exist.",
      .since = "1.0.0",
@@ -315,7 +334,8 @@ constexpr CommandSpec kCommands[] = {
      .doc_flags = doc_flag::kDeprecated,
      .deprecated_since = "2.6.12",
      .replaced_by = "`SET` with the `NX` argument",
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &setnx_command},
     {.name = "strlen",
      .summary = "Returns the length of a string value.",
      .since = "2.2.0",
@@ -326,7 +346,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kString,
      .keys = kKeyExamined,
      .arguments = kKeyArgument,
-     .coordination = Coordination::read},
+     .coordination = Coordination::read,
+     .handler = &strlen_command},
 };
 
 }  // namespace

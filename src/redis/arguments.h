@@ -28,6 +28,10 @@ struct TimeForm {
   Unit unit = Unit::seconds;
   From from = From::now;
 };
+inline constexpr TimeForm kSecondsFromNow{TimeForm::Unit::seconds, TimeForm::From::now};
+inline constexpr TimeForm kMillisecondsFromNow{TimeForm::Unit::milliseconds, TimeForm::From::now};
+inline constexpr TimeForm kUnixSeconds{TimeForm::Unit::seconds, TimeForm::From::epoch};
+inline constexpr TimeForm kUnixMilliseconds{TimeForm::Unit::milliseconds, TimeForm::From::epoch};
 
 // "ERR invalid expire time in …"
 void reply_invalid_expire_time(CommandContext& context);

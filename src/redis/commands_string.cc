@@ -12,9 +12,6 @@ namespace {
 
 using coordinator::KeyRef;
 
-constexpr TimeForm kSecondsFromNow{TimeForm::Unit::seconds, TimeForm::From::now};
-constexpr TimeForm kMillisecondsFromNow{TimeForm::Unit::milliseconds, TimeForm::From::now};
-
 void reply_value(CommandContext& context, const KeyRef& key) {
   if (!key.exists) return context.reply.null();
   if (key.entry->form() == storage::Form::raw) [[likely]] {

@@ -3,13 +3,21 @@
 // Every value is what COMMAND INFO and COMMAND DOCS of Redis 7.2 answer.
 #include "quorate/redis/command_table.h"
 
+#include "redis/handlers.h"
 #include "redis/spec_parts.h"
 
 namespace quorate::redis {
 namespace {
 
-using namespace arg_flag;
-using namespace command_flag;
+using arg_flag::kMultiple;
+using arg_flag::kOptional;
+using command_flag::kAdmin;
+using command_flag::kAllowBusy;
+using command_flag::kFast;
+using command_flag::kLoading;
+using command_flag::kNoAuth;
+using command_flag::kNoScript;
+using command_flag::kStale;
 
 constexpr HistoryEntry kAuthHistory[] = {
     {"6.0.0", "Added ACL style (username and password)."},
@@ -81,7 +89,8 @@ constexpr CommandSpec kClientSubcommands[] = {
      .complexity = "O(1)",
      .arity = 2,
      .flags = kNoScript | kLoading | kStale,
-     .categories = acl_category::kConnection},
+     .categories = acl_category::kConnection,
+     .handler = &client_getname_command},
     {.name = "help",
      .summary = "Returns helpful text about the different subcommands.",
      .since = "5.0.0",
@@ -89,7 +98,8 @@ constexpr CommandSpec kClientSubcommands[] = {
      .complexity = "O(1)",
      .arity = 2,
      .flags = kLoading | kStale,
-     .categories = acl_category::kConnection},
+     .categories = acl_category::kConnection,
+     .handler = &client_help_command},
     {.name = "id",
      .summary = "Returns the unique client ID of the connection.",
      .since = "5.0.0",
@@ -97,7 +107,8 @@ constexpr CommandSpec kClientSubcommands[] = {
      .complexity = "O(1)",
      .arity = 2,
      .flags = kNoScript | kLoading | kStale,
-     .categories = acl_category::kConnection},
+     .categories = acl_category::kConnection,
+     .handler = &client_id_command},
     {.name = "info",
      .summary = "Returns information about the connection.",
      .since = "6.2.0",
@@ -106,7 +117,8 @@ constexpr CommandSpec kClientSubcommands[] = {
      .arity = 2,
      .flags = kNoScript | kLoading | kStale,
      .categories = acl_category::kConnection,
-     .tips = kNondeterministicTips},
+     .tips = kNondeterministicTips,
+     .handler = &client_info_command},
     {.name = "list",
      .summary = "Lists open connections.",
      .since = "2.4.0",
@@ -117,7 +129,8 @@ constexpr CommandSpec kClientSubcommands[] = {
      .categories = acl_category::kConnection,
      .tips = kNondeterministicTips,
      .history = kClientListHistory,
-     .arguments = kClientListArguments},
+     .arguments = kClientListArguments,
+     .handler = &client_list_command},
     {.name = "no-evict",
      .summary = "Sets the client eviction mode of the connection.",
      .since = "7.0.0",
@@ -126,7 +139,8 @@ constexpr CommandSpec kClientSubcommands[] = {
      .arity = 3,
      .flags = kAdmin | kNoScript | kLoading | kStale,
      .categories = acl_category::kConnection,
-     .arguments = kClientNoEvictArguments},
+     .arguments = kClientNoEvictArguments,
+     .handler = &client_no_evict_command},
     {.name = "no-touch",
      .summary = "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
      .since = "7.2.0",
@@ -135,7 +149,8 @@ constexpr CommandSpec kClientSubcommands[] = {
      .arity = 3,
      .flags = kNoScript | kLoading | kStale,
      .categories = acl_category::kConnection,
-     .arguments = kClientNoEvictArguments},
+     .arguments = kClientNoEvictArguments,
+     .handler = &client_no_touch_command},
     {.name = "setinfo",
      .summary = "Sets information specific to the client or connection.",
      .since = "7.2.0",
@@ -145,7 +160,8 @@ constexpr CommandSpec kClientSubcommands[] = {
      .flags = kNoScript | kLoading | kStale,
      .categories = acl_category::kConnection,
      .tips = kAllNodesSucceedTips,
-     .arguments = kClientSetinfoArguments},
+     .arguments = kClientSetinfoArguments,
+     .handler = &client_setinfo_command},
     {.name = "setname",
      .summary = "Sets the connection name.",
      .since = "2.6.9",
@@ -155,7 +171,8 @@ constexpr CommandSpec kClientSubcommands[] = {
      .flags = kNoScript | kLoading | kStale,
      .categories = acl_category::kConnection,
      .tips = kAllNodesSucceedTips,
-     .arguments = kClientSetnameArguments},
+     .arguments = kClientSetnameArguments,
+     .handler = &client_setname_command},
 };
 
 constexpr ArgSpec kEchoArguments[] = {
@@ -208,7 +225,8 @@ constexpr CommandSpec kCommands[] = {
      .flags = kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy,
      .categories = acl_category::kConnection,
      .history = kAuthHistory,
-     .arguments = kAuthArguments},
+     .arguments = kAuthArguments,
+     .handler = &auth_command},
     {.name = "client",
      .summary = "A container for client connection commands.",
      .since = "2.4.0",
@@ -224,7 +242,8 @@ constexpr CommandSpec kCommands[] = {
      .arity = 2,
      .flags = kLoading | kStale | kFast,
      .categories = acl_category::kConnection,
-     .arguments = kEchoArguments},
+     .arguments = kEchoArguments,
+     .handler = &echo_command},
     {.name = "hello",
      .summary = "Handshakes with the Redis server.",
      .since = "6.0.0",
@@ -234,7 +253,8 @@ constexpr CommandSpec kCommands[] = {
      .flags = kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy,
      .categories = acl_category::kConnection,
      .history = kHelloHistory,
-     .arguments = kHelloArguments},
+     .arguments = kHelloArguments,
+     .handler = &hello_command},
     {.name = "ping",
      .summary = "Returns the server's liveliness response.",
      .since = "1.0.0",
@@ -244,7 +264,8 @@ constexpr CommandSpec kCommands[] = {
      .flags = kFast,
      .categories = acl_category::kConnection,
      .tips = kAllShardsSucceedTips,
-     .arguments = kPingArguments},
+     .arguments = kPingArguments,
+     .handler = &ping_command},
     {.name = "quit",
      .summary = "Closes the connection.",
      .since = "1.0.0",
@@ -255,7 +276,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kConnection,
      .doc_flags = doc_flag::kDeprecated,
      .deprecated_since = "7.2.0",
-     .replaced_by = "just closing the connection"},
+     .replaced_by = "just closing the connection",
+     .handler = &quit_command},
     {.name = "reset",
      .summary = "Resets the connection.",
      .since = "6.2.0",
@@ -263,7 +285,8 @@ constexpr CommandSpec kCommands[] = {
      .complexity = "O(1)",
      .arity = 1,
      .flags = kNoScript | kLoading | kStale | kFast | kNoAuth | kAllowBusy,
-     .categories = acl_category::kConnection},
+     .categories = acl_category::kConnection,
+     .handler = &reset_command},
     {.name = "select",
      .summary = "Changes the selected database.",
      .since = "1.0.0",
@@ -272,7 +295,8 @@ constexpr CommandSpec kCommands[] = {
      .arity = 2,
      .flags = kLoading | kStale | kFast,
      .categories = acl_category::kConnection,
-     .arguments = kSelectArguments},
+     .arguments = kSelectArguments,
+     .handler = &select_command},
 };
 
 }  // namespace

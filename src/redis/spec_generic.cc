@@ -3,13 +3,17 @@
 // Every value is what COMMAND INFO and COMMAND DOCS of Redis 7.2 answer.
 #include "quorate/redis/command_table.h"
 
+#include "redis/handlers.h"
 #include "redis/spec_parts.h"
 
 namespace quorate::redis {
 namespace {
 
-using namespace arg_flag;
-using namespace command_flag;
+using arg_flag::kOptional;
+using command_flag::kFast;
+using command_flag::kReadonly;
+using command_flag::kTouchesArbitraryKeys;
+using command_flag::kWrite;
 
 constexpr HistoryEntry kExistsHistory[] = {
     {"3.0.3", "Accepts multiple `key` arguments."},
@@ -117,7 +121,8 @@ constexpr CommandSpec kCommands[] = {
      .keys = kKeysRemoved,
      .tips = kSumOverShardsTips,
      .arguments = kKeysArgument,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &del_command},
     {.name = "exists",
      .summary = "Determines whether one or more keys exist.",
      .since = "1.0.0",
@@ -130,7 +135,8 @@ constexpr CommandSpec kCommands[] = {
      .tips = kSumOverShardsTips,
      .history = kExistsHistory,
      .arguments = kKeysArgument,
-     .coordination = Coordination::read},
+     .coordination = Coordination::read,
+     .handler = &exists_command},
     {.name = "expire",
      .summary = "Sets the expiration time of a key in seconds.",
      .since = "1.0.0",
@@ -142,7 +148,8 @@ constexpr CommandSpec kCommands[] = {
      .keys = kKeyRetimed,
      .history = kExpireHistory,
      .arguments = kExpireArguments,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &expire_command},
     {.name = "expireat",
      .summary = "Sets the expiration time of a key to a Unix timestamp.",
      .since = "1.2.0",
@@ -154,7 +161,8 @@ constexpr CommandSpec kCommands[] = {
      .keys = kKeyRetimed,
      .history = kExpireHistory,
      .arguments = kExpireatArguments,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &expireat_command},
     {.name = "expiretime",
      .summary = "Returns the expiration time of a key as a Unix timestamp.",
      .since = "7.0.0",
@@ -165,7 +173,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kKeyspace,
      .keys = kKeyRead,
      .arguments = kKeyArgument,
-     .coordination = Coordination::read},
+     .coordination = Coordination::read,
+     .handler = &expiretime_command},
     {.name = "keys",
      .summary = "Returns all key names that match a pattern.",
      .since = "1.0.0",
@@ -188,7 +197,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kKeyspace,
      .keys = kKeyRetimed,
      .arguments = kKeyArgument,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &persist_command},
     {.name = "pexpire",
      .summary = "Sets the expiration time of a key in milliseconds.",
      .since = "2.6.0",
@@ -200,7 +210,8 @@ constexpr CommandSpec kCommands[] = {
      .keys = kKeyRetimed,
      .history = kExpireHistory,
      .arguments = kPexpireArguments,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &pexpire_command},
     {.name = "pexpireat",
      .summary = "Sets the expiration time of a key to a Unix milliseconds timestamp.",
      .since = "2.6.0",
@@ -212,7 +223,8 @@ constexpr CommandSpec kCommands[] = {
      .keys = kKeyRetimed,
      .history = kExpireHistory,
      .arguments = kPexpireatArguments,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &pexpireat_command},
     {.name = "pexpiretime",
      .summary = "Returns the expiration time of a key as a Unix milliseconds timestamp.",
      .since = "7.0.0",
@@ -223,7 +235,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kKeyspace,
      .keys = kKeyRead,
      .arguments = kKeyArgument,
-     .coordination = Coordination::read},
+     .coordination = Coordination::read,
+     .handler = &pexpiretime_command},
     {.name = "pttl",
      .summary = "Returns the expiration time in milliseconds of a key.",
      .since = "2.6.0",
@@ -236,7 +249,8 @@ constexpr CommandSpec kCommands[] = {
      .tips = kNondeterministicTips,
      .history = kPttlHistory,
      .arguments = kKeyArgument,
-     .coordination = Coordination::read},
+     .coordination = Coordination::read,
+     .handler = &pttl_command},
     {.name = "randomkey",
      .summary = "Returns a random key name from the database.",
      .since = "1.0.0",
@@ -273,7 +287,8 @@ constexpr CommandSpec kCommands[] = {
      .keys = kKeysExamined,
      .tips = kSumOverShardsTips,
      .arguments = kKeysArgument,
-     .coordination = Coordination::read},
+     .coordination = Coordination::read,
+     .handler = &touch_command},
     {.name = "ttl",
      .summary = "Returns the expiration time in seconds of a key.",
      .since = "1.0.0",
@@ -286,7 +301,8 @@ constexpr CommandSpec kCommands[] = {
      .tips = kNondeterministicTips,
      .history = kPttlHistory,
      .arguments = kKeyArgument,
-     .coordination = Coordination::read},
+     .coordination = Coordination::read,
+     .handler = &ttl_command},
     {.name = "type",
      .summary = "Determines the type of value stored at a key.",
      .since = "1.0.0",
@@ -297,7 +313,8 @@ constexpr CommandSpec kCommands[] = {
      .categories = acl_category::kKeyspace,
      .keys = kKeyExamined,
      .arguments = kKeyArgument,
-     .coordination = Coordination::read},
+     .coordination = Coordination::read,
+     .handler = &type_command},
     {.name = "unlink",
      .summary = "Asynchronously deletes one or more keys.",
      .since = "4.0.0",
@@ -311,7 +328,8 @@ constexpr CommandSpec kCommands[] = {
      .keys = kKeysRemoved,
      .tips = kSumOverShardsTips,
      .arguments = kKeysArgument,
-     .coordination = Coordination::update},
+     .coordination = Coordination::update,
+     .handler = &del_command},
 };
 
 }  // namespace

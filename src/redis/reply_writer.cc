@@ -15,7 +15,7 @@ char* copy(char* to, const char* from, int count) { return std::copy_n(from, cou
 // Digits d1 d2 ... of a number 0.d1d2... x 10^(point): `point` digits stand before the decimal
 // point.
 struct Decimal {
-  char digits[20];
+  char digits[20] = {};
   int count = 0;
   int point = 0;
 };
@@ -106,7 +106,8 @@ void ReplyWriter::error(std::string_view text) {
   to[0] = '-';
   std::transform(text.begin(), text.end(), to + 1,
                  [](char c) { return c == '\r' || c == '\n' ? ' ' : c; });
-  std::memcpy(to + 1 + text.size(), "\r\n", 2);
+  to[1 + text.size()] = '\r';
+  to[2 + text.size()] = '\n';
   out_->commit(text.size() + 3);
 }
 

@@ -8,8 +8,19 @@
 namespace quorate::redis {
 namespace {
 
-using namespace arg_flag;
-using namespace command_flag;
+using arg_flag::kMultiple;
+using arg_flag::kOptional;
+using command_flag::kAdmin;
+using command_flag::kAllowBusy;
+using command_flag::kFast;
+using command_flag::kLoading;
+using command_flag::kNoAsyncLoading;
+using command_flag::kNoMulti;
+using command_flag::kNoScript;
+using command_flag::kProtected;
+using command_flag::kReadonly;
+using command_flag::kStale;
+using command_flag::kWrite;
 
 constexpr HistoryEntry kBgsaveHistory[] = {
     {"3.2.2", "Added the `SCHEDULE` option."},

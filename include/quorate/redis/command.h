@@ -26,7 +26,8 @@ template <class T>
 class ConstList {
  public:
   constexpr ConstList() = default;
-  template <size_t N>
+  // Implicit, so that an entry just names its array.
+  template <size_t N>  // NOLINTNEXTLINE(google-explicit-constructor)
   constexpr ConstList(const T (&items)[N]) : first_(items), size_(N) {}
   constexpr ConstList(const T* first, size_t size) : first_(first), size_(size) {}
 

@@ -106,7 +106,7 @@ class ReplyWriter {
     }
   }
 
-  void double_(double value);
+  void double_(double value);  // NOLINT(readability-identifier-naming): `double` is a keyword
 
   // `digits`: a decimal integer of any size.
   void big_number(std::string_view digits) {

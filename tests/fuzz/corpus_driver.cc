@@ -1,5 +1,6 @@
-// Runs a fuzzer over its seeds in an ordinary build: each file of the given directory, and each file cut
-// short at every length, since a decoder's commonest fault is to trust that the rest will be there.
+// Runs a fuzzer over its seeds in an ordinary build: each file of the given directory, and each
+// file cut short at every length, since a decoder's commonest fault is to trust that the rest will
+// be there.
 //
 // A directory without seeds is a failure: it would be a test that cannot fail.
 #include <algorithm>

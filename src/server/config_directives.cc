@@ -32,12 +32,14 @@ const Directive* find_directive(std::string_view name) {
 
 namespace {
 
-std::vector<std::string_view> split_at_spaces(std::string_view value) {
+std::vector<std::string_view> split_at_spaces(Words values) {
   std::vector<std::string_view> words;
-  while (!value.empty()) {
-    const size_t end = std::min(value.find(' '), value.size());
-    if (end > 0) words.push_back(value.substr(0, end));
-    value.remove_prefix(std::min(end + 1, value.size()));
+  for (std::string_view value : values) {
+    while (!value.empty()) {
+      const size_t end = std::min(value.find(' '), value.size());
+      if (end > 0) words.push_back(value.substr(0, end));
+      value.remove_prefix(std::min(end + 1, value.size()));
+    }
   }
   return words;
 }
@@ -46,10 +48,10 @@ std::vector<std::string_view> split_at_spaces(std::string_view value) {
 
 runtime::Status apply_directive(const Directive& directive, Config& config, Words words) {
   std::vector<std::string_view> parts;
-  if (directive.has(kWords) && words.size() == 1) {
-    parts = split_at_spaces(words[0]);
+  if (directive.has(kWords)) {
+    parts = split_at_spaces(words);
     words = parts;
-  } else if (!directive.has(kWords) && words.size() != 1) {
+  } else if (words.size() != 1) {
     return runtime::fail("wrong number of arguments");
   }
   const auto has_nul = [](std::string_view word) { return word.find('\0') != word.npos; };

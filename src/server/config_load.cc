@@ -1,6 +1,7 @@
 // From files, standard input and options to a Config: includes, precedence, errors with their
 // place, warnings.
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <fmt/format.h>
@@ -224,16 +225,16 @@ struct FileCloser {
 
 runtime::Result<std::string> read_all(std::FILE* file) {
   std::string text;
-  char buffer[16384];
-  size_t count = 0;
-  while ((count = std::fread(buffer, 1, sizeof buffer, file)) > 0) {
-    text.append(buffer, count);
-    if (text.size() > kTextBytesMax) {
-      return runtime::fail(fmt::format("larger than {} bytes", kTextBytesMax));
+  std::array<char, 16384> buffer{};
+  while (text.size() <= kTextBytesMax) {
+    const size_t count = std::fread(buffer.data(), 1, buffer.size(), file);
+    if (std::ferror(file) != 0) {
+      return std::unexpected(runtime::Error{errno, std::strerror(errno)});
     }
+    text.append(buffer.data(), count);
+    if (count < buffer.size()) return text;
   }
-  if (std::ferror(file)) return std::unexpected(runtime::Error{errno, std::strerror(errno)});
-  return text;
+  return runtime::fail(fmt::format("larger than {} bytes", kTextBytesMax));
 }
 
 runtime::Result<std::string> read_file(const std::string& path) {

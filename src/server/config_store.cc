@@ -84,8 +84,9 @@ runtime::Status ConfigStore::set(std::span<const Change> changes) {
   auto next = std::make_shared<Config>(*current_);
   for (const auto& [name, value] : changes) {
     const Directive& directive = *find_directive(name);
-    if (directive.has(kAccumulates)) (void)directive.set(*next, {});
-    const auto status = apply_directive(directive, *next, Words(&value, 1));
+    runtime::Status status;
+    if (directive.has(kAccumulates)) status = apply_directive(directive, *next, {});
+    if (status) status = apply_directive(directive, *next, Words(&value, 1));
     if (!status) return refused(name, status.error().message);
   }
   current_ = std::move(next);

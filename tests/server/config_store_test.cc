@@ -23,7 +23,7 @@ class ConfigStoreTest : public testing::Test {
  protected:
   std::vector<std::pair<std::string, std::string>> get(std::vector<std::string_view> patterns) {
     std::vector<std::pair<std::string, std::string>> found;
-    store.get(patterns, [&](std::string_view name, std::string_view value) {
+    store_.get(patterns, [&](std::string_view name, std::string_view value) {
       found.emplace_back(name, value);
     });
     return found;
@@ -31,13 +31,13 @@ class ConfigStoreTest : public testing::Test {
 
   // "OK" or the error.
   std::string set(const std::vector<Change>& changes) {
-    const auto status = store.set(changes);
+    const auto status = store_.set(changes);
     return status ? "OK" : status.error().message;
   }
 
-  std::vector<ConfigStore::Snapshot> published;
-  ConfigStore store{Config{},
-                    [this](const ConfigStore::Snapshot& next) { published.push_back(next); }};
+  std::vector<ConfigStore::Snapshot> published_;
+  ConfigStore store_{Config{},
+                     [this](const ConfigStore::Snapshot& next) { published_.push_back(next); }};
 };
 
 TEST_F(ConfigStoreTest, GetFindsNamesAndPatternsOnceInOrder) {
@@ -73,12 +73,12 @@ TEST_F(ConfigStoreTest, HiddenDirectivesAreFoundByTheirNameOnly) {
 }
 
 TEST_F(ConfigStoreTest, SetPublishesANewSnapshotAndLeavesTheOldOne) {
-  const ConfigStore::Snapshot before = store.current();
+  const ConfigStore::Snapshot before = store_.current();
   EXPECT_EQ(set({{"maxmemory", "1mb"}, {"MaxMemory-Policy", "ALLKEYS-lfu"}}), "OK");
-  ASSERT_EQ(published.size(), 1U);
-  EXPECT_EQ(published[0], store.current());
-  EXPECT_EQ(published[0]->maxmemory_bytes, 1U << 20);
-  EXPECT_EQ(published[0]->maxmemory_policy, MaxmemoryPolicy::allkeys_lfu);
+  ASSERT_EQ(published_.size(), 1U);
+  EXPECT_EQ(published_[0], store_.current());
+  EXPECT_EQ(published_[0]->maxmemory_bytes, 1U << 20);
+  EXPECT_EQ(published_[0]->maxmemory_policy, MaxmemoryPolicy::allkeys_lfu);
   EXPECT_EQ(*before, Config{});
   EXPECT_THAT(get({"maxmemory"}), ElementsAre(Pair("maxmemory", "1048576")));
 }
@@ -87,8 +87,8 @@ TEST_F(ConfigStoreTest, SetIsAllOrNothing) {
   EXPECT_EQ(set({{"maxmemory", "1mb"}, {"hz", "abc"}}),
             "CONFIG SET failed (possibly related to argument 'hz') - argument couldn't be parsed "
             "into an integer");
-  EXPECT_EQ(*store.current(), Config{});
-  EXPECT_THAT(published, IsEmpty());
+  EXPECT_EQ(*store_.current(), Config{});
+  EXPECT_THAT(published_, IsEmpty());
 }
 
 TEST_F(ConfigStoreTest, SetRefusesWithTheWordsOfRedis) {
@@ -116,7 +116,7 @@ TEST_F(ConfigStoreTest, SetRefusesWithTheWordsOfRedis) {
        "number of arguments in buffer limit configuration."},
   };
   for (const auto& [changes, error] : cases) EXPECT_EQ(set(changes), error);
-  EXPECT_THAT(published, IsEmpty());
+  EXPECT_THAT(published_, IsEmpty());
 }
 
 TEST_F(ConfigStoreTest, SetReplacesSavePointsAndTheGivenOutputLimits) {
@@ -146,12 +146,12 @@ TEST_F(ConfigStoreTest, WhatGetShowsCanBeSetAgain) {
                  {"shutdown-on-sigterm", "nosave force"},
                  {"slowlog-log-slower-than", "-1"}}),
             "OK");
-  const Config before = *store.current();
+  const Config before = *store_.current();
   for (const auto& [name, value] : get({"*"})) {
     if (!find_directive(name)->has(kMutable)) continue;
     EXPECT_EQ(set({{name, value}}), "OK") << name << " " << value;
   }
-  Config after = *store.current();
+  Config after = *store_.current();
   EXPECT_GE(after.ignored.size(), before.ignored.size());
   after.ignored = before.ignored;  // setting a default again notes it, and means the same
   EXPECT_EQ(after, before);

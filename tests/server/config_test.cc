@@ -237,6 +237,7 @@ TEST(ConfigFile, ALaterLineWinsAndSaveAddsUp) {
               ElementsAre(SavePoint{3600, 1}, SavePoint{300, 100}, SavePoint{60, 10000}));
   EXPECT_THAT(config_of(load("save 3600 1\nsave \"\"\n")).save, IsEmpty());
   EXPECT_THAT(config_of(load("save '3600 1'\n")).save, ElementsAre(SavePoint{3600, 1}));
+  EXPECT_THAT(config_of(load("bind '127.0.0.1  ' ::1\n")).bind, ElementsAre("127.0.0.1", "::1"));
 }
 
 TEST(ConfigFile, OutputLimitsAreSetByClassUnderBothNamesOfReplicas) {

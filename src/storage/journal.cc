@@ -306,10 +306,7 @@ void SegmentedJournal::request_allocation() {
   if (allocating_) return;
   allocating_ = true;
   SegmentHeader header = next_header();
-  if (restarting_) {
-    header.synced = header.name.start;
-    header.needed = header.name.start;
-  }
+  if (restarting_) header.needed = header.name.start;
   run_on_sync_thread(
       [&files = files_, directory = options_.directory, header, bytes = segment_file_bytes()] {
         return create_segment(files, directory, header, bytes);
@@ -405,9 +402,9 @@ Status SegmentedJournal::restart(uint64_t covered_position) {
 void SegmentedJournal::finish_restart(Segment segment) {
   if (next_) retire(*std::exchange(next_, std::nullopt));
   needed_ = segment.start;
-  written_ = segment.start;
-  synced_ = segment.start;
-  sync_wanted_ = segment.start;
+  // Not further: what is pending has been promised an end position beyond, and is not in the
+  // checkpoint.
+  synced_ = written_;
   segments_.push_back(std::move(segment));
   current_spoiled_ = false;
   remove_before(needed_);

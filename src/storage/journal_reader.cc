@@ -84,6 +84,7 @@ struct SegmentFile {
   SegmentHeader header;
   // Where the batch before this segment's first one ended; nothing if it has no intact first one.
   std::optional<uint64_t> follows;
+  uint64_t delivered_end = kSegmentHeaderBytes;  // offset
 };
 
 // Where delivery of a chain ended.
@@ -146,6 +147,7 @@ class Chain {
   Result<std::optional<BatchHeader>> batch_at(FileWindow& window, uint64_t offset, uint64_t start);
   Status judge(const Stop& stop, JournalSurvey& survey);
   Status look_behind(const SegmentFile& segment, uint64_t offset, Remains& remains);
+  Status secure(SegmentFile& segment);
 
   static std::unexpected<Error> unreadable(const SegmentFile& segment, const Error& error) {
     return std::unexpected(
@@ -213,8 +215,8 @@ Status Chain::read_batches(const Deliver& deliver, ReadProgress& progress, Journ
   uint64_t bytes = 0;
   for (SegmentFile& segment : segments_) {
     bytes += segment.bytes;
-    auto synced = segment.file->sync_data();
-    if (!synced && !repair_) return unreadable(segment, synced.error());
+    auto secured = secure(segment);
+    if (!secured && !repair_) return unreadable(segment, secured.error());
   }
   progress.reach(done_before + bytes);
   return {};
@@ -251,7 +253,7 @@ Result<std::optional<BatchHeader>> Chain::batch_at(FileWindow& window, uint64_t 
 // Delivers the segment's batches. Nothing: the chain goes on in the next segment.
 Result<std::optional<Stop>> Chain::read_segment(size_t index, const Deliver& deliver,
                                                 ReadProgress& progress, JournalSurvey& survey) {
-  const SegmentFile& segment = segments_[index];
+  SegmentFile& segment = segments_[index];
   const uint64_t end = end_of_segment(index);
   uint64_t offset = kSegmentHeaderBytes;
   const auto stop_at = [&](uint64_t where, std::string reason, bool damage = false) {
@@ -268,7 +270,12 @@ Result<std::optional<Stop>> Chain::read_segment(size_t index, const Deliver& del
       if (!repair_) return unreadable(segment, batch.error());
       return stop_at(offset, batch.error().message, true);
     }
-    if (!*batch) return stop_at(offset, "no intact batch");
+    if (!*batch) {
+      return stop_at(offset, end == UINT64_MAX ? "no intact batch"
+                                               : fmt::format("no intact batch up to position {}, "
+                                                             "where a later segment goes on",
+                                                             end));
+    }
     const BatchHeader& header = **batch;
     if (delivered_any_ ? header.previous_end != expected_ : header.previous_end > expected_) {
       return stop_at(offset, fmt::format("batches are missing from position {} on", expected_));
@@ -285,6 +292,7 @@ Result<std::optional<Stop>> Chain::read_segment(size_t index, const Deliver& del
     ++survey.batches;
     survey.bytes += payload_bytes;
     offset += kBatchHeaderBytes + payload_bytes;
+    segment.delivered_end = offset;
     progress.reach(progress.done() + kBatchHeaderBytes + payload_bytes);
   }
   return std::nullopt;
@@ -342,12 +350,29 @@ Status Chain::look_behind(const SegmentFile& segment, uint64_t offset, Remains& 
   return {};
 }
 
+// Makes durable what was delivered. A sync alone does not: if one of the last run has failed, the
+// kernel takes its pages for clean although they never reached the disk. So what is not known
+// synced is written once more.
+Status Chain::secure(SegmentFile& segment) {
+  const uint64_t known = synced_ > segment.name.start ? synced_ - segment.name.start : 0;
+  uint64_t offset = kSegmentHeaderBytes + known;
+  FileWindow window(*segment.file, segment.delivered_end, buffer_);
+  while (offset < segment.delivered_end) {
+    auto bytes = window.view(offset, 1);
+    if (!bytes) return std::unexpected(std::move(bytes.error()));
+    if (bytes->empty()) break;
+    if (auto written = segment.file->write_at(offset, *bytes); !written) return written;
+    offset += bytes->size();
+  }
+  return segment.file->sync_data();
+}
+
 Result<SegmentFile> open_segment(runtime::FileSystem& files, const std::string& directory,
                                  const SegmentName& name) {
   SegmentFile segment;
   segment.name = name;
   segment.path = directory + "/" + format_segment_name(name);
-  auto file = files.open(segment.path, runtime::OpenMode::read_only);
+  auto file = files.open(segment.path, runtime::OpenMode::read_write);
   if (!file) return std::unexpected(std::move(file.error()));
   segment.file = *std::move(file);
   auto size = segment.file->size();

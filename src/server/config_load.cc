@@ -226,15 +226,17 @@ struct FileCloser {
 runtime::Result<std::string> read_all(std::FILE* file) {
   std::string text;
   std::array<char, 16384> buffer{};
-  while (text.size() <= kTextBytesMax) {
+  while (std::feof(file) == 0) {
     const size_t count = std::fread(buffer.data(), 1, buffer.size(), file);
     if (std::ferror(file) != 0) {
       return std::unexpected(runtime::Error{errno, std::strerror(errno)});
     }
     text.append(buffer.data(), count);
-    if (count < buffer.size()) return text;
+    if (text.size() > kTextBytesMax) {
+      return runtime::fail(fmt::format("larger than {} bytes", kTextBytesMax));
+    }
   }
-  return runtime::fail(fmt::format("larger than {} bytes", kTextBytesMax));
+  return text;
 }
 
 runtime::Result<std::string> read_file(const std::string& path) {

@@ -1,6 +1,8 @@
 // Whole files over any FileSystem.
 #include "quorate/runtime/files.h"
 
+#include <tuple>
+
 namespace quorate::runtime {
 namespace {
 
@@ -38,7 +40,7 @@ Status replace_file(FileSystem& files, const std::string& path, std::string_view
   Status replaced = write_synced(files, temporary, contents);
   if (replaced) replaced = files.rename(temporary, path);
   if (!replaced) {
-    (void)files.remove(temporary);
+    std::ignore = files.remove(temporary);
     return replaced;
   }
   return files.sync_directory(directory_of(path));

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <system_error>
+#include <tuple>
 #include <unistd.h>
 #include <utility>
 
@@ -93,7 +94,7 @@ class PosixFile final : public File {
     if (bytes == 0) return {};
     Status reserved = reserve(*before, bytes);
     // What was reserved in part is of no use and is missed elsewhere when the disk is full.
-    if (!reserved && *before < bytes) (void)truncate(*before);
+    if (!reserved && *before < bytes) std::ignore = truncate(*before);
     return reserved;
   }
 
@@ -106,7 +107,7 @@ class PosixFile final : public File {
   }
 
   Result<uint64_t> size() override {
-    struct stat status{};
+    struct stat status {};
     if (::fstat(descriptor_.number(), &status) < 0) return failure("stat");
     return static_cast<uint64_t>(status.st_size);
   }
@@ -219,7 +220,7 @@ class PosixFileSystem final : public FileSystem {
   }
 
   bool exists(const std::string& path) override {
-    struct stat status{};
+    struct stat status {};
     return ::stat(path.c_str(), &status) == 0;
   }
 

@@ -136,7 +136,7 @@ struct ColdReader::Pool {
   std::atomic<uint64_t> delay_us = 0;
 };
 
-ColdReader::ColdReader(RowStore& store, std::vector<Executor*> pool, Pause pause)
+ColdReader::ColdReader(RowStore& store, const std::vector<Executor*>& pool, Pause pause)
     : pool_(std::make_shared<Pool>(store, pool, std::move(pause))) {
   assert(!pool.empty());
 }

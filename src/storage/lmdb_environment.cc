@@ -149,9 +149,10 @@ Status LmdbEnvironment::locate_map() {
   size_t page_number = 0;
   if (result == 0) {
     const auto address = reinterpret_cast<uintptr_t>(value.mv_data);
-    const uintptr_t page = address - address % page_bytes;
-    std::memcpy(&page_number, reinterpret_cast<const void*>(page), sizeof(page_number));
-    map_begin = page - page_number * page_bytes;
+    const size_t offset = address % page_bytes;
+    std::memcpy(&page_number, static_cast<const char*>(value.mv_data) - offset,
+                sizeof(page_number));
+    map_begin = address - offset - page_number * page_bytes;
     map_end = map_begin + info.me_mapsize;
   }
   mdb_txn_abort(transaction);

@@ -479,6 +479,7 @@ TEST_F(RowStoreTest, ReadersSeeWholeTransactionsWhileTheWriterCommits) {
     }
   };
   std::vector<std::thread> readers;
+  readers.reserve(3);
   for (int i = 0; i < 3; ++i) readers.emplace_back(watch);
   for (int round = 1; round <= 100; ++round) put_all(round_rows(round));
   done = true;

@@ -50,7 +50,7 @@ class ColdReader {
 
   // `pool`: one executor per thread (or actor of the simulator), at least one. `pause` serves
   // set_delay_us().
-  ColdReader(RowStore& store, std::vector<runtime::Executor*> pool, Pause pause = {});
+  ColdReader(RowStore& store, const std::vector<runtime::Executor*>& pool, Pause pause = {});
   ~ColdReader();
   ColdReader(const ColdReader&) = delete;
   ColdReader& operator=(const ColdReader&) = delete;

@@ -15,6 +15,7 @@ using testing::ElementsAreArray;
 
 std::vector<uint64_t> draw(Random& random, size_t count) {
   std::vector<uint64_t> drawn;
+  drawn.reserve(count);
   for (size_t i = 0; i < count; ++i) drawn.push_back(random.next());
   return drawn;
 }

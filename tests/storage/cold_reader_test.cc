@@ -92,6 +92,7 @@ class ColdReaderTest : public testing::Test {
   }
   std::vector<std::pair<uint64_t, std::string>> found() const {
     std::vector<std::pair<uint64_t, std::string>> rows;
+    rows.reserve(results_.size());
     for (const auto& result : results_) {
       EXPECT_EQ(result.kind, Kind::found);
       rows.emplace_back(result.key.hash, result.row);
@@ -119,6 +120,7 @@ TEST_F(ColdReaderTest, ABatchComesBackSortedInOneTaskOnTheShard) {
   EXPECT_EQ(shard_.queued(), 1u);
   EXPECT_TRUE(shard_.step());
   ASSERT_EQ(results_.size(), 4u);
+  seen.reserve(results_.size());
   std::vector<std::pair<Kind, std::string>> seen;
   for (const auto& result : results_) seen.emplace_back(result.kind, result.row);
   EXPECT_THAT(seen, ElementsAre(Pair(Kind::found, "a"), Pair(Kind::found, "a"),
@@ -348,6 +350,7 @@ TEST_F(ColdReaderTest, ThreadsReadWhileTheWriterCommits) {
     });
   }
   std::vector<RowKey> keys;
+  keys.reserve(kRows);
   for (uint64_t i = 0; i < kRows; ++i) keys.push_back({1, 0, i});
   for (int round = 1; round <= 30; ++round) {
     std::promise<std::vector<ColdResult>> promise;

@@ -54,8 +54,7 @@ double anonymous_mib() { return process_figure("/proc/self/status", "RssAnon:") 
 double written_mib() { return process_figure("/proc/self/io", "write_bytes:") / kMiB; }
 
 double seconds() {
-  using clock = std::chrono::steady_clock;
-  return std::chrono::duration<double>(clock::now().time_since_epoch()).count();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 // Wall and processor time since it was made.

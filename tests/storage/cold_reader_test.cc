@@ -120,8 +120,8 @@ TEST_F(ColdReaderTest, ABatchComesBackSortedInOneTaskOnTheShard) {
   EXPECT_EQ(shard_.queued(), 1u);
   EXPECT_TRUE(shard_.step());
   ASSERT_EQ(results_.size(), 4u);
-  seen.reserve(results_.size());
   std::vector<std::pair<Kind, std::string>> seen;
+  seen.reserve(results_.size());
   for (const auto& result : results_) seen.emplace_back(result.kind, result.row);
   EXPECT_THAT(seen, ElementsAre(Pair(Kind::found, "a"), Pair(Kind::found, "a"),
                                 Pair(Kind::absent, ""), Pair(Kind::found, "")));

@@ -61,4 +61,41 @@ void client_no_touch_command(CommandContext& context);
 void client_setinfo_command(CommandContext& context);
 void client_setname_command(CommandContext& context);
 
+// commands_keyspace.cc
+void dbsize_command(CommandContext& context);
+void flushall_command(CommandContext& context);
+void flushdb_command(CommandContext& context);
+void keys_command(CommandContext& context);
+void randomkey_command(CommandContext& context);
+
+// commands_scan.cc
+void scan_command(CommandContext& context);
+
+// commands_server.cc
+void bgsave_command(CommandContext& context);
+void debug_command(CommandContext& context);
+void lastsave_command(CommandContext& context);
+void save_command(CommandContext& context);
+void shutdown_command(CommandContext& context);
+void time_command(CommandContext& context);
+
+// commands_config.cc
+void config_get_command(CommandContext& context);
+void config_help_command(CommandContext& context);
+void config_resetstat_command(CommandContext& context);
+void config_set_command(CommandContext& context);
+
+// commands_command.cc
+void command_command(CommandContext& context);
+void command_count_command(CommandContext& context);
+void command_docs_command(CommandContext& context);
+void command_getkeys_command(CommandContext& context);
+void command_getkeysandflags_command(CommandContext& context);
+void command_help_command(CommandContext& context);
+void command_info_command(CommandContext& context);
+void command_list_command(CommandContext& context);
+
+// info.cc
+void info_command(CommandContext& context);
+
 }  // namespace quorate::redis

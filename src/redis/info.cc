@@ -1,0 +1,145 @@
+#include "redis/info.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "quorate/redis/session.h"
+#include "redis/handlers.h"
+
+namespace quorate::redis {
+namespace {
+
+void add_counters(std::vector<uint64_t>& to, const std::vector<uint64_t>& from) {
+  to.resize(std::max(to.size(), from.size()));
+  for (size_t i = 0; i < from.size(); ++i) to[i] += from[i];
+}
+
+void add_statistics(EngineStatistics& to, const EngineStatistics& from) {
+  to.commands += from.commands;
+  to.forwarded_commands += from.forwarded_commands;
+  to.keyspace_hits += from.keyspace_hits;
+  to.keyspace_misses += from.keyspace_misses;
+  to.input_bytes += from.input_bytes;
+  to.output_bytes += from.output_bytes;
+  to.error_replies += from.error_replies;
+  to.commands_per_s += from.commands_per_s;
+  to.input_bytes_per_s += from.input_bytes_per_s;
+  to.output_bytes_per_s += from.output_bytes_per_s;
+  add_counters(to.calls, from.calls);
+  add_counters(to.rejected, from.rejected);
+  add_counters(to.failed, from.failed);
+}
+
+void add_statistics(storage::StoreStatistics& to, const storage::StoreStatistics& from) {
+  to.expired_keys += from.expired_keys;
+  to.evicted_keys += from.evicted_keys;
+  to.demoted_keys += from.demoted_keys;
+  to.loaded_keys += from.loaded_keys;
+  to.damaged_rows += from.damaged_rows;
+  to.checkpoint_failures += from.checkpoint_failures;
+  to.checkpoint_rows_last += from.checkpoint_rows_last;
+  to.checkpoints_completed = std::min(to.checkpoints_completed, from.checkpoints_completed);
+  to.checkpoint_us_last = std::max(to.checkpoint_us_last, from.checkpoint_us_last);
+}
+
+uint64_t sync_lag_ms(const storage::Journal& journal, uint64_t now_us) {
+  if (journal.synced_position() >= journal.written_position()) return 0;
+  const uint64_t synced_us = journal.statistics().last_sync_monotonic_us;
+  return now_us > synced_us ? (now_us - synced_us) / 1000 : 0;
+}
+
+void count_keys(const storage::ShardStore& store, ShardFacts& facts) {
+  const storage::Table& table = store.table();
+  const storage::ShardStore::Shape& shape = store.shape();
+  for (uint16_t db = 0; db < shape.databases; ++db) {
+    facts.databases.push_back({store.keys(db), store.volatile_keys(db)});
+    if (!table.has_database(db)) continue;
+    for (unsigned slot = shape.shard; slot < object::kSlots; slot += shape.shards) {
+      facts.changed_keys += table.counts(db, static_cast<uint16_t>(slot)).dirty;
+    }
+  }
+}
+
+void count_client_buffers(const ShardEngine& engine, ShardFacts& facts) {
+  for (const auto& [id, session] : engine.sessions()) {
+    facts.input_bytes_max = std::max<uint64_t>(facts.input_bytes_max, session->input_bytes());
+    facts.output_bytes_max = std::max<uint64_t>(facts.output_bytes_max, session->output_bytes());
+    facts.client_bytes += session->memory_bytes();
+  }
+}
+
+}  // namespace
+
+uint64_t last_save_ms(ShardEngine& engine) {
+  const uint64_t completed_ms = engine.store().statistics().checkpoint_completed_ms;
+  return completed_ms != 0 ? completed_ms : engine.control().facts().started_ms;
+}
+
+ShardFacts shard_facts(ShardEngine& engine) {
+  storage::ShardStore& store = engine.store();
+  const storage::Journal& journal = store.journal();
+  const storage::Journal::Statistics written = journal.statistics();
+  ShardFacts facts;
+  facts.engine = engine.statistics();
+  facts.store = store.statistics();
+  count_keys(store, facts);
+  count_client_buffers(engine, facts);
+  facts.last_save_ms = last_save_ms(engine);
+  facts.dirty_bytes = store.dirty_bytes();
+  facts.cold_keys = store.cold_rows();
+  facts.table_bytes = store.table().memory_bytes();
+  facts.journal_bytes = written.bytes;
+  facts.journal_segments = written.segments;
+  facts.journal_memory_bytes = written.memory_bytes;
+  facts.journal_syncs = written.syncs;
+  facts.journal_sync_lag_ms = sync_lag_ms(journal, engine.loop().clock().monotonic_us());
+  facts.checkpoint_running = store.checkpoint_running();
+  facts.checkpoint_failing = store.checkpoint_failing();
+  facts.writes_refused = !store.write_refusal().empty();
+  return facts;
+}
+
+void ShardFacts::add(const ShardFacts& other) {
+  add_statistics(engine, other.engine);
+  add_statistics(store, other.store);
+  databases.resize(std::max(databases.size(), other.databases.size()));
+  for (size_t db = 0; db < other.databases.size(); ++db) {
+    databases[db].keys += other.databases[db].keys;
+    databases[db].volatile_keys += other.databases[db].volatile_keys;
+  }
+  last_save_ms = std::min(last_save_ms, other.last_save_ms);
+  changed_keys += other.changed_keys;
+  dirty_bytes += other.dirty_bytes;
+  cold_keys += other.cold_keys;
+  table_bytes += other.table_bytes;
+  journal_bytes += other.journal_bytes;
+  journal_segments += other.journal_segments;
+  journal_memory_bytes += other.journal_memory_bytes;
+  journal_syncs += other.journal_syncs;
+  journal_sync_lag_ms = std::max(journal_sync_lag_ms, other.journal_sync_lag_ms);
+  input_bytes_max = std::max(input_bytes_max, other.input_bytes_max);
+  output_bytes_max = std::max(output_bytes_max, other.output_bytes_max);
+  client_bytes += other.client_bytes;
+  checkpoint_running = checkpoint_running || other.checkpoint_running;
+  checkpoint_failing = checkpoint_failing || other.checkpoint_failing;
+  writes_refused = writes_refused || other.writes_refused;
+}
+
+void info_command(CommandContext& context) {
+  const Args args = context.args.subspan(1);
+  context.engine.on_every_shard<ShardFacts>(
+      shard_facts,
+      [&engine = context.engine, names = std::vector<std::string>(args.begin(), args.end()),
+       finish = std::make_shared<Finish>(context.defer())](std::vector<ShardFacts> shards) {
+        for (size_t i = 1; i < shards.size(); ++i) shards[0].add(shards[i]);
+        const ServerControl& control = engine.control();
+        const NodeFacts facts{control.facts(),       control.memory(),
+                              control.cpu(),         control.connections(),
+                              std::move(shards[0]),  engine.commands(),
+                              engine.loop().clock().wall_ms()};
+        (*finish)([&](ReplyWriter& reply) { reply.verbatim("txt", info_text(facts, names)); });
+      });
+}
+
+}  // namespace quorate::redis

@@ -1,21 +1,156 @@
-// Commands about all keys of a database, wherever they live; SCAN and KEYS are in commands_scan.cc.
+// Commands about all keys of a database, wherever they live; SCAN is in commands_scan.cc.
 // Source: Redis 7.2 db.c.
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "quorate/redis/command_table.h"
+#include "quorate/redis/glob.h"
 #include "quorate/redis/shard_engine.h"
 #include "redis/arguments.h"
 #include "redis/handlers.h"
+#include "redis/key_walk.h"
 #include "redis/request_checks.h"
 
 namespace quorate::redis {
 namespace {
 
 using Databases = std::vector<uint16_t>;
+
+// A slot with at most so many keys is walked from its beginning to find a random one.
+constexpr uint64_t kSmallSlotKeys = 128;
+constexpr uint64_t kLargeSlotSteps = 16;
+
+void reply_unreadable(ReplyWriter& reply, const runtime::Error& error) {
+  reply.error("ERR the keys could not be read from disk: " + error.message);
+}
+
+// The keys of a shard that match, encoded as replies, so that nobody has to do that for all in one turn.
+struct Matches {
+  static constexpr size_t kChunkBytes = 64 * 1024;
+  uint64_t count = 0;
+  std::vector<std::string> chunks;
+  runtime::Status status;
+
+  void add(std::string_view name) {
+    ++count;
+    if (chunks.empty() || chunks.back().size() >= kChunkBytes) chunks.emplace_back();
+    std::string& chunk = chunks.back();
+    chunk += "$" + std::to_string(name.size()) + "\r\n";
+    chunk += name;
+    chunk += "\r\n";
+  }
+};
+
+void match_keys(ShardEngine& engine, uint16_t db, const std::string& pattern,
+                ShardEngine::Continuation<Matches> finish) {
+  auto matches = std::make_shared<Matches>();
+  KeyWalk::start(
+      engine, {db},
+      [matches, pattern](Position, std::string_view name) {
+        if (glob_match(pattern, name)) matches->add(name);
+      },
+      [matches, finish = std::move(finish)](const runtime::Result<Position>& reached) mutable {
+        if (!reached) matches->status = std::unexpected(reached.error());
+        finish(std::move(*matches));
+      });
+}
+
+void reply_keys(ReplyWriter& reply, const std::vector<Matches>& shards) {
+  uint64_t count = 0;
+  for (const Matches& shard : shards) {
+    if (!shard.status) return reply_unreadable(reply, shard.status.error());
+    count += shard.count;
+  }
+  reply.array(count);
+  for (const Matches& shard : shards) {
+    for (const std::string& chunk : shard.chunks) reply.raw(chunk);
+  }
+}
+
+// A key of one shard, and how many it was picked from.
+struct Pick {
+  uint64_t keys = 0;
+  std::optional<std::string> name;
+  runtime::Status status;
+};
+
+// Walks `steps` keys from a place; the last one that was met is the pick.
+void pick_by_walk(ShardEngine& engine, uint16_t db, Position from, uint64_t steps,
+                  ShardEngine::Continuation<Pick> finish) {
+  auto pick = std::make_shared<Pick>();
+  pick->keys = engine.store().keys(db);
+  KeyWalk::start(
+      engine, {db, from, steps},
+      [pick, left = steps](Position, std::string_view name) mutable {
+        if (left == 0) return;
+        --left;
+        pick->name = std::string(name);
+      },
+      [&engine, db, from, pick,
+       finish = std::move(finish)](const runtime::Result<Position>& reached) mutable {
+        // Only expired keys behind a place inside: look again from the beginning.
+        if (reached && !pick->name && from != 0) {
+          return pick_by_walk(engine, db, 0, 1, std::move(finish));
+        }
+        if (!reached) pick->status = std::unexpected(reached.error());
+        finish(std::move(*pick));
+      });
+}
+
+// Picks the slot by how many keys it has, then the key in it by its rank or, in a large slot, by its hash.
+void pick_anywhere(ShardEngine& engine, uint16_t db, ShardEngine::Continuation<Pick> finish) {
+  storage::ShardStore& store = engine.store();
+  const auto& shape = store.shape();
+  runtime::Random& random = engine.random();
+  uint64_t rank = random.below(store.keys(db));
+  for (unsigned slot = shape.shard; slot < object::kSlots; slot += shape.shards) {
+    const uint64_t live = store.table().counts(db, static_cast<uint16_t>(slot)).live;
+    if (rank >= live) {
+      rank -= live;
+      continue;
+    }
+    if (live <= kSmallSlotKeys) {
+      return pick_by_walk(engine, db, slot_begin(slot), rank + 1, std::move(finish));
+    }
+    const Position from = position_of(static_cast<uint16_t>(slot), random.next());
+    return pick_by_walk(engine, db, from, 1 + random.below(kLargeSlotSteps), std::move(finish));
+  }
+  finish({});
+}
+
+void pick_key(ShardEngine& engine, uint16_t db, ShardEngine::Continuation<Pick> finish) {
+  constexpr unsigned kTries = 100;
+  storage::ShardStore& store = engine.store();
+  if (store.keys(db) == 0) return finish({});
+  if (store.cold_rows() != 0) return pick_anywhere(engine, db, std::move(finish));
+  for (unsigned i = 0; i < kTries; ++i) {
+    object::Key key;
+    const storage::Entry* entry = store.table().sample(db, engine.random().next(), &key);
+    if (entry == nullptr || !entry->live_at(store.now_ms())) continue;
+    return finish({store.keys(db), std::string(entry->key()), {}});
+  }
+  pick_by_walk(engine, db, 0, 1, std::move(finish));
+}
+
+// Chooses among the shards' picks by how many keys each was picked from.
+void reply_random_key(ReplyWriter& reply, std::vector<Pick> picks, runtime::Random& random) {
+  uint64_t all = 0;
+  for (const Pick& pick : picks) {
+    if (!pick.status) return reply_unreadable(reply, pick.status.error());
+    if (pick.name) all += pick.keys;
+  }
+  if (all == 0) return reply.null();
+  uint64_t rank = random.below(all);
+  for (const Pick& pick : picks) {
+    if (!pick.name) continue;
+    if (rank < pick.keys) return reply.bulk(*pick.name);
+    rank -= pick.keys;
+  }
+}
 
 // The options change nothing here: what was flushed is freed in slices in any case.
 bool parse_flush(CommandContext& context) {
@@ -61,6 +196,28 @@ void dbsize_command(CommandContext& context) {
       [finish = std::make_shared<Finish>(context.defer())](const std::vector<uint64_t>& keys) {
         const uint64_t all = std::accumulate(keys.begin(), keys.end(), uint64_t{0});
         (*finish)([&](ReplyWriter& reply) { reply.integer(static_cast<int64_t>(all)); });
+      });
+}
+
+void keys_command(CommandContext& context) {
+  context.engine.on_every_shard_async<Matches>(
+      [db = context.db, pattern = std::string(context.args[1])](
+          ShardEngine& engine, ShardEngine::Continuation<Matches> finish) {
+        match_keys(engine, db, pattern, std::move(finish));
+      },
+      [finish = std::make_shared<Finish>(context.defer())](const std::vector<Matches>& shards) {
+        (*finish)([&](ReplyWriter& reply) { reply_keys(reply, shards); });
+      });
+}
+
+void randomkey_command(CommandContext& context) {
+  context.engine.on_every_shard_async<Pick>(
+      [db = context.db](ShardEngine& engine, ShardEngine::Continuation<Pick> finish) {
+        pick_key(engine, db, std::move(finish));
+      },
+      [&random = context.engine.random(),
+       finish = std::make_shared<Finish>(context.defer())](std::vector<Pick> picks) {
+        (*finish)([&](ReplyWriter& reply) { reply_random_key(reply, std::move(picks), random); });
       });
 }
 

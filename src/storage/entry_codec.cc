@@ -140,8 +140,13 @@ size_t encode_record(const Record& record, char* out) {
 
 std::optional<Record> decode_record(std::string_view& bytes) {
   object::ByteReader in(bytes);
+  const uint8_t type = in.byte();
+  if (type < static_cast<uint8_t>(RecordType::put) ||
+      type > static_cast<uint8_t>(RecordType::flush)) {
+    return std::nullopt;
+  }
   Record record;
-  record.type = static_cast<RecordType>(in.byte());
+  record.type = static_cast<RecordType>(type);
   record.slot = static_cast<uint16_t>(read_at_most(in, object::kSlots - 1));
   record.db = static_cast<uint16_t>(read_at_most(in, UINT16_MAX));
   switch (record.type) {
@@ -158,8 +163,6 @@ std::optional<Record> decode_record(std::string_view& bytes) {
     case RecordType::flush:
       read_change(in, record.state);
       break;
-    default:
-      in.reject();
   }
   if (!in.ok()) return std::nullopt;
   advance(bytes, in);

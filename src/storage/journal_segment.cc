@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <limits>
+#include <spdlog/spdlog.h>
 #include <utility>
 
 #include "storage/crc32c.h"
@@ -187,8 +188,10 @@ runtime::Result<Segment> create_segment(runtime::FileSystem& files, const std::s
   if (!file) return std::unexpected(std::move(file.error()));
   if (auto prepared = prepare_segment(files, **file, directory, header, file_bytes); !prepared) {
     file->reset();
-    // Best effort: what stays behind is empty, and a reader passes over it.
-    (void)files.remove(segment.path);
+    if (auto removed = files.remove(segment.path); !removed) {
+      // Not more: it is empty, and a reader passes over it.
+      spdlog::warn("journal: an unfinished segment stays behind: {}", removed.error().message);
+    }
     return std::unexpected(std::move(prepared.error()));
   }
   segment.file = std::move(*file);

@@ -14,8 +14,9 @@ uint32_t cells_class(uint32_t cells) {
   return static_cast<uint32_t>(allocation_bytes(cells * sizeof(Cell)) / sizeof(Cell));
 }
 
-// How many of a probed leaf's cells may be in use: probes stay short up to seven eighths.
-constexpr uint32_t size_max(uint32_t span) { return span - span / 8; }
+// How many of a probed leaf's cells may be in use. Measured: at 13/16 a cell is 1.4 places from
+// home on average and a key takes 22 bytes of cells, at 7/8 it is 1.8 places and 21 bytes.
+constexpr uint32_t size_max(uint32_t span) { return span * 13 / 16; }
 
 // A leaf is laid out anew below two fifths; lay_out() itself never leaves less than a half.
 constexpr bool is_sparse(uint32_t size, uint32_t span) { return size * 5 < span * 2; }

@@ -93,10 +93,8 @@ void find_batches(benchmark::State& state, Use&& use) {
   Asking asking(data.asked);
   std::array<object::Key, kBatch> keys;
   for (auto _ : state) {
-    for (object::Key& key : keys) {
-      key = key_of(asking.next());
-      table.prefetch_cell(key);
-    }
+    for (object::Key& key : keys) key = key_of(asking.next());
+    for (const object::Key& key : keys) table.prefetch_cell(key);
     for (const object::Key& key : keys) table.prefetch_entry(key);
     for (const object::Key& key : keys) use(table.find(key));
   }
@@ -143,10 +141,8 @@ void erase_and_insert(benchmark::State& state) {
   Asking asking(data.asked);
   std::array<object::Key, kBatch> keys;
   for (auto _ : state) {
-    for (object::Key& key : keys) {
-      key = key_of(asking.next());
-      table.prefetch_cell(key);
-    }
+    for (object::Key& key : keys) key = key_of(asking.next());
+    for (const object::Key& key : keys) table.prefetch_cell(key);
     for (const object::Key& key : keys) table.prefetch_entry(key);
     for (const object::Key& key : keys) {
       table.erase(key, table.find(key));

@@ -153,7 +153,7 @@ void expect_only_canonical_bytes_decode(const T& value, uint64_t seed) {
 }
 
 TEST(ObjectCodecTest, DecodesWhatWasEncodedAndOnlyThat) {
-  for (uint64_t seed = 1; seed <= 300 && !HasFatalFailure(); ++seed) {
+  for (uint64_t seed = 1; seed <= 120 && !HasFatalFailure(); ++seed) {
     std::mt19937_64 random(seed);
     const Universe universe = random_universe(random);
     const Object object = random_object(universe, random);
@@ -165,7 +165,7 @@ TEST(ObjectCodecTest, DecodesWhatWasEncodedAndOnlyThat) {
 }
 
 TEST(ObjectCodecTest, DecodesDeltasAndOnlyThose) {
-  for (uint64_t seed = 1; seed <= 300 && !HasFatalFailure(); ++seed) {
+  for (uint64_t seed = 1; seed <= 120 && !HasFatalFailure(); ++seed) {
     std::mt19937_64 random(seed);
     const Universe universe = random_universe(random);
     Delta delta;

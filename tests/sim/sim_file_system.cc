@@ -92,10 +92,9 @@ class SimFile final : public runtime::File {
     if (incarnation_ != files_.incarnation_) return runtime::fail_errno(EBADF, path_);
     return files_.begin(operation, path_);
   }
-  Status change(Change change) {
+  void change(Change change) {
     files_.apply(inode_->view, change);
     inode_->unsynced.push_back(std::move(change));
-    return {};
   }
 
   SimFileSystem& files_;
@@ -110,11 +109,12 @@ Status SimFile::write_at(uint64_t offset, std::string_view bytes) {
   if (auto begun = begin(FileOperation::write); !begun) {
     if (files_.halted_ || incarnation_ != files_.incarnation_) return begun;
     const size_t stored = files_.random_->below(bytes.size() + 1);
-    (void)change({Change::Kind::write, offset, std::string(bytes.substr(0, stored))});
+    change({Change::Kind::write, offset, std::string(bytes.substr(0, stored))});
     return begun;
   }
   if (auto room = files_.reserve(*inode_, offset + bytes.size(), path_); !room) return room;
-  return change({Change::Kind::write, offset, std::string(bytes)});
+  change({Change::Kind::write, offset, std::string(bytes)});
+  return {};
 }
 
 Result<size_t> SimFile::read_at(uint64_t offset, std::span<char> into) {
@@ -141,14 +141,16 @@ Status SimFile::allocate(uint64_t bytes) {
   if (!writable_) return runtime::fail_errno(EBADF, path_);
   if (auto begun = begin(FileOperation::allocate); !begun) return begun;
   if (auto room = files_.reserve(*inode_, bytes, path_); !room) return room;
-  return change({Change::Kind::allocate, bytes, {}});
+  change({Change::Kind::allocate, bytes, {}});
+  return {};
 }
 
 Status SimFile::truncate(uint64_t bytes) {
   if (!writable_) return runtime::fail_errno(EBADF, path_);
   if (auto begun = begin(FileOperation::truncate); !begun) return begun;
   if (auto room = files_.reserve(*inode_, bytes, path_); !room) return room;
-  return change({Change::Kind::truncate, bytes, {}});
+  change({Change::Kind::truncate, bytes, {}});
+  return {};
 }
 
 Result<uint64_t> SimFile::size() {

@@ -134,7 +134,7 @@ class SimLoop final : public runtime::Loop {
 
   void deliver(runtime::Task task);
   void schedule_turn(uint64_t at_us);
-  void run_turn(uint64_t at_us);
+  void run_turn();
   void run_due_timers();
   void schedule_next_timer();
   void stop();

@@ -70,18 +70,15 @@ inline uint64_t home_of(uint64_t hash, unsigned depth, uint64_t homes) {
   return static_cast<uint64_t>((static_cast<object::Uint128>(hash << depth) * homes) >> 64);
 }
 
-// Starts reading the cache lines of `at` and of what stands `bytes` behind it. GCC 12 takes a
-// function that only prefetches for one without effect and drops the calls, which the empty asm
-// prevents.
-inline void prefetch(const void* at, size_t bytes) {
-  __builtin_prefetch(at);
-  __builtin_prefetch(static_cast<const char*>(at) + bytes);
+// Starts reading `lines` cache lines from the one of `at` on. GCC 12 takes a function that only
+// prefetches for one without effect and drops the calls, which the empty asm prevents.
+inline void prefetch_lines(const void* at, int lines) {
+  for (int i = 0; i < lines; ++i) __builtin_prefetch(static_cast<const char*>(at) + 64 * i);
   asm volatile("" : : "r"(at));
 }
 
 // Where a search for `hash` begins.
-inline const Cell* first_probe(const Run& root, uint64_t hash) {
-  const Run& leaf = leaf_of(root, hash);
+inline const Cell* first_probe(const Run& leaf, uint64_t hash) {
   return leaf.cells + home_of(hash, leaf.depth, leaf.homes);
 }
 
@@ -89,6 +86,15 @@ struct CellRange {
   Cell* first;
   Cell* end;
 };
+
+// How far a cell is from home cannot be predicted, so the first few are counted without a branch;
+// they are at most two cache lines. From a home on, cells below `hash` come first: what stands
+// behind an empty cell has a higher home.
+inline constexpr int kCellsCounted = 5;
+inline int cells_below(const Cell* cell, uint64_t hash) {
+  const auto is_below = [=](int i) { return static_cast<int>(cell[i].hash < hash); };
+  return is_below(0) + is_below(1) + is_below(2) + is_below(3) + is_below(4);
+}
 
 // From the first cell whose hash is not below `hash`, or the empty cell that says there is none
 // before it, to the end of the leaf.
@@ -103,8 +109,26 @@ inline CellRange cells_from(const Run& leaf, uint64_t hash) {
   }
   Cell* const end = leaf.cells + leaf.span();
   Cell* cell = leaf.cells + home_of(hash, leaf.depth, leaf.homes);
+  while (end - cell >= kCellsCounted) {
+    const int below = cells_below(cell, hash);
+    cell += below;
+    if (below < kCellsCounted) return {cell, end};
+  }
   while (cell != end && cell->hash < hash) ++cell;
   return {cell, end};
+}
+
+// The entry of the first cell of `hash`, if that is near its home, else some address that costs
+// nothing to prefetch. No branch depends on a cell: one mispredicted would throw away the
+// prefetches of the keys that follow.
+inline const void* entry_near_home(const Run& leaf, uint64_t hash) {
+  const Cell* cell = first_probe(leaf, hash);
+  if (leaf.is_packed() || leaf.cells + leaf.span() - cell <= kCellsCounted) {
+    const auto [first, end] = cells_from(leaf, hash);
+    return first != end && first->hash == hash ? first->entry : nullptr;
+  }
+  cell += cells_below(cell, hash);
+  return cell->hash == hash ? static_cast<const void*>(cell->entry) : cell;
 }
 
 inline Entry* find_in(const Run& leaf, const object::Key& key) {

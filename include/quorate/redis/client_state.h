@@ -1,0 +1,27 @@
+// ClientState: what a connection has told the server about itself, and what the server counts of it.
+//
+// Thread: the shard the connection lives on. Times: Unix ms. Source: Redis 7.2 CLIENT LIST, HELLO.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace quorate::redis {
+
+struct ClientState {
+  uint64_t id = 0;
+  uint16_t db = 0;
+  int protocol = 2;
+  bool authenticated = true;
+  bool no_evict = false;
+  bool no_touch = false;
+  bool close_after_reply = false;
+  std::string name, library_name, library_version;
+  std::string peer_address, local_address;
+  uint64_t connected_ms = 0;
+  uint64_t last_command_ms = 0;
+  uint64_t commands = 0;
+  const char* last_command = "NULL";  // full name of a CommandSpec
+};
+
+}  // namespace quorate::redis

@@ -1,0 +1,108 @@
+// Session: one client connection, on its shard.
+//
+// It takes bytes in, parses every complete request of a read as one batch, hashes and prefetches all their
+// keys, then runs them in order; and sends replies in the order of the requests. A request that cannot run at
+// once (its key is cold or lives on another shard) leaves a place in the queue of replies and later requests
+// go on around it; a request without one home, or over several keys that are not at hand, waits for all before
+// it and holds up all behind it.
+//
+// Lifetime: shared, because answers from other shards and from the disk may come after the connection has
+// ended. Thread: the shard's.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "quorate/redis/client_state.h"
+#include "quorate/redis/output_buffer.h"
+#include "quorate/redis/request_parser.h"
+#include "quorate/redis/shard_engine.h"
+#include "quorate/runtime/stream.h"
+
+namespace quorate::redis {
+
+class RequestBatch;
+class ForwardedBatch;
+
+class Session : public runtime::StreamHandler, public std::enable_shared_from_this<Session> {
+ public:
+  Session(ShardEngine& engine, std::unique_ptr<runtime::Stream> stream, uint64_t client_id);
+  ~Session() override;
+
+  void start();
+  void close();
+  ClientState& client() { return client_; }
+  const ClientState& client() const { return client_; }
+  size_t input_bytes() const { return input_.size(); }
+  size_t output_bytes() const { return out_.size() + in_flight_.size(); }
+  size_t memory_bytes() const;
+  void pause_reading();
+  void resume_reading();
+  // Closes the connection if its output is over the client-output-buffer-limit.
+  void enforce_output_limit();
+
+  // StreamHandler
+  std::span<char> read_buffer() override;
+  void on_read(size_t size) override;
+  void on_drained() override;
+  void on_closed() override;
+
+ private:
+  friend class ShardEngine;
+  friend class ForwardedBatch;
+
+  // A reply that is not yet in out_: earlier ones are still missing.
+  struct PendingReply {
+    OutputBuffer bytes;
+    bool done = false;
+  };
+
+  void process();
+  size_t take_batch(std::string_view input);
+  // Runs requests of the batch from `first`; returns how many bytes of the input are done with.
+  size_t run_batch(RequestBatch& batch);
+  enum class Next : uint8_t { go_on, stop };
+  Next run_request(const Request& request);
+  void run_here(const Request& request, OutputBuffer& out);
+  bool check(const Request& request, OutputBuffer& out);
+  bool waits_for_all(const Request& request) const;
+  void suspend_single(const Request& request);
+  void suspend_several(const Request& request);
+  void forward(const Request& request, unsigned shard);
+  void send_forwarded();
+  void protocol_error(std::string_view text);
+
+  OutputBuffer& reply_place();
+  PendingReply& new_pending();
+  void reply_done(PendingReply& reply);
+  void unblock();
+  Finish defer();
+  void drain_pending();
+  void flush();
+  void mark_for_flush();
+  void update_limits();
+
+  ShardEngine& engine_;
+  std::unique_ptr<runtime::Stream> stream_;
+  ClientState client_;
+  RequestParser parser_;
+  std::string input_;      // bytes not yet run, with room behind them while a read is under way
+  size_t input_end_ = 0;   // of the bytes in input_
+  bool reading_own_ = false;  // the read under way goes to input_
+  OutputBuffer out_, in_flight_;
+  std::deque<PendingReply> pending_;
+  std::vector<std::shared_ptr<ForwardedBatch>> forwarded_;  // by shard, being filled
+  uint64_t answerable_at_ = 0;  // journal position that out_ speaks of
+  uint64_t over_soft_limit_since_ms_ = 0;
+  bool blocked_ = false;      // a deferred or exclusive command is under way
+  bool processing_ = false;
+  bool marked_ = false;       // in the engine's list of sessions to flush
+  bool writing_ = false;      // in_flight_ is on its way
+  bool closed_ = false;
+  bool paused_ = false;
+};
+
+}  // namespace quorate::redis

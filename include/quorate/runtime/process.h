@@ -1,0 +1,35 @@
+// What the operating system and the allocator know of this process.
+//
+// Thread: any. Units: bytes, seconds.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "quorate/runtime/clock.h"
+
+namespace quorate::runtime {
+
+struct ProcessMemory {
+  uint64_t allocated = 0;  // by the program; with another allocator than jemalloc the same as resident
+  uint64_t resident = 0;
+};
+
+struct ProcessCpu {
+  double system_s = 0, user_s = 0;  // all threads
+};
+
+ProcessMemory process_memory();
+ProcessCpu process_cpu();
+int process_id();
+std::string executable_path();
+std::string current_directory();
+unsigned core_count();
+void name_this_thread(const std::string& name);
+
+// The system's clock, read anew at each call.
+std::unique_ptr<Clock> make_system_clock();
+
+}  // namespace quorate::runtime

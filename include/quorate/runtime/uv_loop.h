@@ -1,0 +1,57 @@
+// The production loop: libuv on one thread, with sockets and signals.
+//
+// post() is a lock-free stack that the loop takes whole, plus one eventfd write when it was empty: FIFO per
+// poster, one wake-up per batch. Accepted sockets travel between loops as plain descriptors: the loop that
+// listens calls on_accept with one, the loop that shall own it calls adopt_socket().
+// Thread: run() makes the calling thread the loop's; post() and stop() from any thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "quorate/runtime/error.h"
+#include "quorate/runtime/loop.h"
+#include "quorate/runtime/stream.h"
+
+namespace quorate::runtime {
+
+class Listener {
+ public:
+  virtual ~Listener() = default;  // stops listening
+  // The port the system chose when 0 was asked for; 0 for a Unix socket.
+  virtual uint16_t port() const = 0;
+};
+
+using AcceptHandler = std::move_only_function<void(int descriptor)>;
+
+// Whether the peer of an accepted socket is on this machine (loopback or a Unix socket).
+bool is_local_socket(int descriptor);
+// Sends what fits without waiting, then closes the socket.
+void refuse_socket(int descriptor, std::string_view farewell);
+
+class UvLoop : public Loop {
+ public:
+  static std::unique_ptr<UvLoop> make();
+
+  // Runs turns until stop(). Queued tasks that were posted before stop() still run.
+  virtual void run() = 0;
+  virtual void stop() = 0;
+
+  virtual Result<std::unique_ptr<Listener>> listen_tcp(const std::string& host, uint16_t port,
+                                                       int backlog, AcceptHandler on_accept) = 0;
+  // `permissions` 0 leaves what the umask gives.
+  virtual Result<std::unique_ptr<Listener>> listen_unix(const std::string& path, int backlog,
+                                                        unsigned permissions,
+                                                        AcceptHandler on_accept) = 0;
+  // Takes ownership of a connected socket. TCP sockets get no-delay and, if not 0, keep-alive.
+  virtual Result<std::unique_ptr<Stream>> adopt_socket(int descriptor, unsigned keepalive_s) = 0;
+  // Calls `task` on each arrival of the signal, for as long as the loop lives.
+  virtual Status on_signal(int signal, Task task) = 0;
+};
+
+// A thread of its own for work that blocks (fdatasync, LMDB): runs posted tasks in order. The destructor
+// runs what is queued, then joins.
+std::unique_ptr<Executor> make_worker_thread(const std::string& name);
+
+}  // namespace quorate::runtime

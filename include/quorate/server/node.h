@@ -1,0 +1,34 @@
+// Node: one Quorate server, wired together from its configuration.
+//
+// start() locks the data directory, takes a new life (cluster::NodeIdentity), recovers, starts the shard
+// threads and listens; run() is the control thread: it accepts connections and hands them to the shards in
+// turn, answers for the process, applies CONFIG SET, and ends on SIGTERM, SIGINT or SHUTDOWN: connections
+// close, journals are synced, the clean-stop mark is written.
+// Errors: start() fails with one clear line; nothing is served then. Thread: the one that calls run().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "quorate/runtime/error.h"
+#include "quorate/server/config.h"
+
+namespace quorate::server {
+
+class Node {
+ public:
+  struct Start {
+    Config config;
+    std::string config_file;
+    std::vector<std::string> warnings;
+    std::string version;
+  };
+
+  static runtime::Result<std::unique_ptr<Node>> start(Start start);
+  virtual ~Node() = default;
+  // Serves until the node is told to stop. Returns false if the stop was not a clean one.
+  virtual bool run() = 0;
+};
+
+}  // namespace quorate::server

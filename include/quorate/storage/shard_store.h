@@ -1,0 +1,216 @@
+// ShardStore: all data of one shard, and the only way to change it.
+//
+// It joins the object table (what is in memory), the journal (what happened), the row store (what is on disk)
+// and the slot clocks (which dots are here), and keeps their promises to each other: every change takes a dot
+// and a journal record before it can be seen, a dirty entry stays in memory until a checkpoint has committed
+// it, a key without a cell is absent unless its slot has cold rows.
+//
+// Life of a key: put() makes or overwrites an entry, dirty; a checkpoint writes the row, the entry is clean;
+// under memory pressure a clean entry is demoted, its row stays (cold); the next access finds it cold,
+// load()s it and is resumed. A removed key whose row is still on disk stays as a tombstone entry until a
+// checkpoint has erased the row.
+//
+// Callers work in turns of the loop: any number of finds and changes, then end_turn(), which writes the
+// journal; replies of the turn may leave when that returned, or, under SyncPolicy::always, when
+// journal().synced_position() has reached what journal().end_position() was.
+// Thread: the shard's. Time: Unix ms given by the loop's clock. Source: DESIGN sections 3, 4, 5.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "quorate/object/hlc.h"
+#include "quorate/object/key.h"
+#include "quorate/runtime/loop.h"
+#include "quorate/runtime/random.h"
+#include "quorate/storage/cold_reader.h"
+#include "quorate/storage/entry.h"
+#include "quorate/storage/entry_codec.h"
+#include "quorate/storage/eviction.h"
+#include "quorate/storage/journal.h"
+#include "quorate/storage/row_store.h"
+#include "quorate/storage/saved_slot.h"
+#include "quorate/storage/slot_clocks.h"
+#include "quorate/storage/table.h"
+
+namespace quorate::storage {
+
+class Checkpointer;
+class ExpiryCycle;
+class Residency;
+
+// May change while the shard runs; sizes are this shard's share.
+struct StoreSettings {
+  uint64_t memory_bytes_max = 0;  // 0: unlimited
+  uint64_t disk_bytes_max = 0;    // 0: unlimited; the whole node's
+  EvictionSettings eviction;
+  unsigned checkpoint_growth_percent = 100;
+  uint64_t checkpoint_bytes_min = 64ull << 20;
+};
+
+struct StoreStatistics {
+  uint64_t expired_keys = 0, evicted_keys = 0, demoted_keys = 0, loaded_keys = 0;
+  uint64_t checkpoints_completed = 0, checkpoint_failures = 0;
+  uint64_t checkpoint_rows_last = 0, checkpoint_us_last = 0;
+  uint64_t checkpoint_completed_ms = 0;  // when the last one was; 0: none yet
+  uint64_t damaged_rows = 0;
+};
+
+class ShardStore {
+ public:
+  struct Parts {  // what it works with; all outlive it
+    runtime::Loop& loop;
+    runtime::Random& random;
+    std::unique_ptr<Journal> journal;
+    RowStore& rows;
+    ColdReader& cold_reader;
+    runtime::Executor& checkpoint_thread;
+  };
+  struct Shape {
+    unsigned shard = 0;
+    unsigned shards = 1;
+    unsigned databases = 16;
+    object::ActorId actor{};
+    uint64_t hash_seed = 0;
+
+    unsigned slots() const { return (object::kSlots - shard + shards - 1) / shards; }
+    // Whether the slot is this shard's.
+    bool owns(uint16_t slot) const { return slot % shards == shard; }
+  };
+
+  ShardStore(Parts parts, Shape shape, StoreSettings settings);
+  ~ShardStore();
+  ShardStore(const ShardStore&) = delete;
+  ShardStore& operator=(const ShardStore&) = delete;
+
+  // ---- reading
+  void prefetch_cell(const object::Key& key) const { table_.prefetch_cell(key); }
+  void prefetch_entry(const object::Key& key) const { table_.prefetch_entry(key); }
+  // The resident entry, tombstones and expired ones included, or null.
+  Entry* find(const object::Key& key) const { return table_.find(key); }
+  // After find() gave null: whether a row on disk may hold the key, so that load() must come first.
+  bool is_cold(const object::Key& key) const { return table_.counts(key.db, key.slot).cold != 0; }
+  // Calls `done` once the key is resident or known to be absent. Loads of a turn leave as one batch, loads of
+  // one key share a read. A failed or damaged read leaves the key cold and is reported to `done`.
+  void load(const object::Key& key, std::move_only_function<void(runtime::Status)> done);
+  // Marks a use for eviction.
+  void touch(Entry* entry) {
+    entry->set_referenced(true);
+    const EvictionSettings& eviction = settings_.eviction;
+    entry->access = next_access(eviction, entry->access, now_ms(), random_);
+  }
+
+  // ---- changing. REQUIRES everywhere: `before` is what find() gives, and !is_cold(key) if that is null.
+  struct Value {
+    Form form = Form::raw;
+    uint64_t expiry_ms = 0;
+    std::string_view payload;
+  };
+  // Sets the key's whole state. Returns the entry, valid until the next change of the key.
+  Entry* put(const object::Key& key, Entry* before, const Value& value);
+  // Removes a visible key. REQUIRES: before is no tombstone.
+  void remove(const object::Key& key, Entry* before);
+  void set_expiry(const object::Key& key, Entry* entry, uint64_t expiry_ms);
+  // Removes `entry` if its time has come, counting it as expired. True if it did.
+  bool expire_if_due(const object::Key& key, Entry* entry);
+  // Removes every key of the database.
+  void flush(uint16_t db);
+
+  // ---- recovery, before the first turn
+  // What a checkpoint had saved of a slot; its keys are cold. Fails if it speaks of a database beyond ours.
+  runtime::Status restore_slot(const SavedSlot& saved);
+  // Applies a record of the journal, unless the slot's clock already covers it.
+  runtime::Status replay(const Record& record, RowStore::ReadTransaction& rows);
+
+  // ---- turns and background work
+  runtime::Status end_turn();
+  void start_background();  // expiry, warming, checkpoint triggers; after recovery
+  // Takes a checkpoint of everything changed so far; `done` is called when it is committed. Calls that come
+  // while one is under way share the next.
+  void checkpoint(std::function<void()> done);
+  // Called after each checkpoint.
+  void on_checkpoint(std::function<void()> callback) { on_checkpoint_ = std::move(callback); }
+  // Calls `done` once the journal is synced up to `position`, asking for a sync if need be.
+  void when_synced(uint64_t position, std::function<void()> done);
+  // Called each time the journal's synced position has advanced.
+  void on_synced(std::function<void()> callback) { on_synced_ = std::move(callback); }
+  bool checkpoint_running() const;
+  bool checkpoint_failing() const;  // the one under way is being retried
+  // Dirty data has reached its limit: clients should not be read until this is false again.
+  bool backlogged() const;
+  // Writes must be refused with this reason; empty when they are welcome.
+  const std::string& write_refusal() const;
+  // Over the memory limit with nothing that may be given up: commands that need memory are refused.
+  bool out_of_memory() const;
+
+  // ---- looking around
+  // Keys a client can see, expired but not yet removed ones included.
+  uint64_t keys(uint16_t db) const { return key_counts_[db]; }
+  uint64_t volatile_keys(uint16_t db) const { return volatile_counts_[db]; }
+  const Table& table() const { return table_; }
+  Journal& journal() { return *journal_; }
+  const Journal& journal() const { return *journal_; }
+  const SlotClocks& clocks() const { return clocks_; }
+  const Shape& shape() const { return shape_; }
+  StoreSettings& settings() { return settings_; }
+  const StoreStatistics& statistics() const { return statistics_; }
+  // Counts keys that come and go anew.
+  void reset_statistics() {
+    statistics_.expired_keys = statistics_.evicted_keys = 0;
+    statistics_.demoted_keys = statistics_.loaded_keys = 0;
+  }
+  uint64_t dirty_bytes() const { return dirty_bytes_; }
+  uint64_t memory_bytes() const;
+  uint64_t now_ms() const { return loop_.clock().wall_ms(); }
+  uint64_t cold_rows() const { return cold_rows_; }
+  ColdReader& cold_reader() { return cold_reader_; }
+
+ private:
+  friend class Checkpointer;
+  friend class ExpiryCycle;
+  friend class Residency;
+
+  SlotCounts& counts(const object::Key& key) { return table_.counts(key.db, key.slot); }
+  EntryState next_state(const object::Key& key, const Entry* before, const Value& value);
+  void log(RecordType type, const object::Key& key, const EntryState& state);
+  Entry* store(const object::Key& key, Entry* before, const EntryState& state);
+  void drop(const object::Key& key, Entry* before, const EntryState& state);
+  void flush_slot(uint16_t db, uint16_t slot);
+  void mark_dirty(SlotCounts& counts, Entry* entry);
+  void unmark_dirty(SlotCounts& counts, Entry* entry);
+  void count_expiry(const object::Key& key, SlotCounts& counts, uint64_t before_ms, uint64_t after_ms);
+  void free_some_removed();
+  void synced();
+  void journal_failed();
+  uint64_t checkpoint_dirty_bytes() const;    // a checkpoint is due at this much dirty data
+  uint64_t checkpoint_journal_bytes() const;  // … and at this much journal since the last one
+
+  Shape shape_;
+  StoreSettings settings_;
+  runtime::Loop& loop_;
+  runtime::Random& random_;
+  std::unique_ptr<Journal> journal_;
+  RowStore& rows_;
+  ColdReader& cold_reader_;
+  Table table_;
+  SlotClocks clocks_;
+  object::HlcClock hlc_;
+  std::vector<uint64_t> key_counts_, volatile_counts_;
+  uint64_t dirty_bytes_ = 0;
+  uint64_t cold_rows_ = 0;
+  uint64_t disk_bytes_used_ = 0;  // the whole node's, as of the last commit of a checkpoint here
+  StoreStatistics statistics_;
+  bool journal_failed_ = false;  // a sync has failed: only a checkpoint makes what it holds durable
+  std::function<void()> on_checkpoint_, on_synced_;
+  std::vector<std::pair<uint64_t, std::function<void()>>> sync_waiters_;
+  std::vector<Entry*> removed_;  // detached by a flush, freed in slices
+  std::unique_ptr<Checkpointer> checkpointer_;
+  std::unique_ptr<Residency> residency_;
+  std::unique_ptr<ExpiryCycle> expiry_cycle_;
+};
+
+}  // namespace quorate::storage

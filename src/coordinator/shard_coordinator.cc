@@ -1,0 +1,55 @@
+#include "quorate/coordinator/shard_coordinator.h"
+
+#include <utility>
+
+#include "coordinator/exclusive_operation.h"
+
+namespace quorate::coordinator {
+
+bool ShardCoordinator::ready_slowly(std::span<const object::Key> keys) const {
+  for (const object::Key& key : keys) {
+    if (!store_.shape().owns(key.slot) || gates_.closed(key.slot)) return false;
+    if (store_.is_cold(key) && store_.find(key) == nullptr) return false;
+  }
+  return true;
+}
+
+void ShardCoordinator::when_ready(const object::Key& key, Run run) {
+  if (!gates_.closed(key.slot)) return admitted(key, std::move(run));
+  gates_.wait(key.slot,
+              [this, key, run = std::move(run)]() mutable { admitted(key, std::move(run)); });
+}
+
+void ShardCoordinator::admitted(const object::Key& key, Run run) {
+  if (store_.find(key) != nullptr || !store_.is_cold(key)) return run({});
+  gates_.enter(key.slot);
+  store_.load(key, [this, slot = key.slot, run = std::move(run)](runtime::Status status) mutable {
+    run(std::move(status));
+    gates_.leave(slot);
+  });
+}
+
+void ShardCoordinator::run_exclusively(std::vector<object::Key> keys, bool writes, Run run,
+                                       runtime::Task finished) {
+  ExclusiveOperation::start(*this, std::move(keys), writes, std::move(run), std::move(finished));
+}
+
+void ShardCoordinator::after_turn(runtime::Executor& receiver, runtime::Task task) {
+  held_.push_back({store_.journal().end_position(), &receiver, std::move(task)});
+}
+
+runtime::Status ShardCoordinator::end_turn() {
+  runtime::Status status = store_.end_turn();
+  if (!held_.empty()) release_held();
+  return status;
+}
+
+void ShardCoordinator::release_held() {
+  const uint64_t position = answerable();
+  while (!held_.empty() && held_.front().position <= position) {
+    held_.front().receiver->post(std::move(held_.front().task));
+    held_.pop_front();
+  }
+}
+
+}  // namespace quorate::coordinator

@@ -1,0 +1,79 @@
+#include "redis/request_checks.h"
+
+#include <string>
+
+namespace quorate::redis {
+namespace {
+
+constexpr size_t kShownBytesMax = 128;
+
+// "ERR unknown command 'foo', with args beginning with: 'a' 'b' "
+std::string unknown_command(Args args) {
+  std::string text =
+      "ERR unknown command '" + std::string(args[0].substr(0, kShownBytesMax)) +
+      "', with args beginning with: ";
+  std::string shown;
+  for (size_t i = 1; i < args.size() && shown.size() < kShownBytesMax; ++i) {
+    shown += "'" + std::string(args[i].substr(0, kShownBytesMax - shown.size())) + "' ";
+  }
+  return text + shown;
+}
+
+std::string upper(std::string_view name) {
+  std::string text(name);
+  for (char& c : text) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return text;
+}
+
+std::string unknown(const CommandTable& commands, Args args) {
+  const CommandSpec* container = commands.find(args[0]);
+  if (container == nullptr) return unknown_command(args);
+  return "ERR unknown subcommand '" + std::string(args[1].substr(0, kShownBytesMax)) + "'. Try " +
+         upper(container->name) + " HELP.";
+}
+
+bool is_local(const ClientState& client) {
+  return client.peer_address.starts_with("127.") || client.peer_address.starts_with("[::1]") ||
+         client.peer_address.starts_with("/");
+}
+
+}  // namespace
+
+bool check_request(const Request& request, const ClientState& client, ShardEngine& engine,
+                   ReplyWriter& reply) {
+  const CommandSpec* spec = request.spec;
+  EngineStatistics& statistics = engine.statistics();
+  if (spec == nullptr) {
+    ++statistics.error_replies;
+    reply.error(unknown(engine.commands(), request.args));
+    return false;
+  }
+  if (!spec->arity_fits(request.args.size())) {
+    ++statistics.error_replies;
+    ++statistics.rejected[spec->id];
+    reply.error("ERR wrong number of arguments for '" + std::string(spec->full_name) + "' command");
+    return false;
+  }
+  if (!client.authenticated && !spec->has(command_flag::kNoAuth)) {
+    ++statistics.error_replies;
+    ++statistics.rejected[spec->id];
+    reply.error("NOAUTH Authentication required.");
+    return false;
+  }
+  const EngineSettings& settings = engine.settings();
+  if (spec->has(command_flag::kProtected) && !settings.debug_allowed &&
+      !(settings.debug_allowed_local && is_local(client))) {
+    ++statistics.error_replies;
+    ++statistics.rejected[spec->id];
+    reply.error("ERR " + upper(spec->name) +
+                " command not allowed. If the enable-debug-command option is set to \"local\", you "
+                "can run it from a local connection, otherwise you need to set this option in the "
+                "configuration file, and then restart the server.");
+    return false;
+  }
+  return true;
+}
+
+}  // namespace quorate::redis

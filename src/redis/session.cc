@@ -1,0 +1,380 @@
+#include "quorate/redis/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "redis/forwarded_batch.h"
+#include "redis/request_batch.h"
+#include "redis/request_checks.h"
+
+namespace quorate::redis {
+namespace {
+
+constexpr size_t kBatchRequestsMax = 128;
+constexpr size_t kReadBytesMin = 16 * 1024;
+// A connection that is held up stops being read once so much waits to be run.
+constexpr size_t kBlockedInputBytesMax = 1 << 20;
+
+}  // namespace
+
+Session::Session(ShardEngine& engine, std::unique_ptr<runtime::Stream> stream, uint64_t client_id)
+    : engine_(engine), stream_(std::move(stream)), forwarded_(engine.shards()) {
+  client_.id = client_id;
+  client_.peer_address = stream_->peer_address();
+  client_.local_address = stream_->local_address();
+  client_.connected_ms = client_.last_command_ms = engine.loop().clock().wall_ms();
+  client_.authenticated = engine.settings().password.empty();
+}
+
+Session::~Session() = default;
+
+void Session::start() {
+  update_limits();
+  stream_->start(*this);
+  if (paused_) stream_->pause_reading();
+}
+
+void Session::close() {
+  if (stream_ != nullptr) stream_->close();
+}
+
+size_t Session::memory_bytes() const {
+  return sizeof(Session) + input_.capacity() + out_.capacity() + in_flight_.capacity();
+}
+
+void Session::pause_reading() {
+  paused_ = true;
+  if (stream_ != nullptr) stream_->pause_reading();
+}
+
+void Session::resume_reading() {
+  paused_ = false;
+  if (stream_ != nullptr && !closed_) stream_->resume_reading();
+}
+
+void Session::update_limits() {
+  parser_.limits().authenticated = client_.authenticated;
+  parser_.limits().bulk_bytes_max = engine_.settings().bulk_bytes_max;
+}
+
+// ---- input
+
+std::span<char> Session::read_buffer() {
+  reading_own_ = input_end_ != 0;
+  if (!reading_own_) return engine_.read_scratch();
+  const size_t wanted = std::max(parser_.needed(), input_end_ + kReadBytesMin);
+  if (input_.size() < wanted) input_.resize(std::max(wanted, input_.size() * 2));
+  return {input_.data() + input_end_, input_.size() - input_end_};
+}
+
+void Session::on_read(size_t size) {
+  if (closed_ || client_.close_after_reply) return;
+  engine_.statistics_.input_bytes += size;
+  client_.last_command_ms = engine_.loop().clock().wall_ms();
+  if (!reading_own_) {
+    // The usual case: whole requests, run straight from the shard's buffer.
+    size_t done = 0;
+    if (!blocked_) {
+      processing_ = true;
+      const std::string_view input(engine_.read_scratch().data(), size);
+      while (done < size && !blocked_ && !client_.close_after_reply) {
+        const size_t taken = take_batch(input.substr(done));
+        if (taken == 0) break;
+        done += taken;
+      }
+      processing_ = false;
+    }
+    if (done < size) {
+      input_.assign(engine_.read_scratch().data() + done, size - done);
+      input_end_ = input_.size();
+    }
+  } else {
+    input_end_ += size;
+    process();
+  }
+  if (input_end_ > engine_.settings().query_buffer_bytes_max) return close();
+  if (blocked_ && input_end_ > kBlockedInputBytesMax) stream_->pause_reading();
+  send_forwarded();
+  mark_for_flush();
+}
+
+// Runs what waits in input_.
+void Session::process() {
+  if (processing_ || closed_) return;
+  processing_ = true;
+  size_t done = 0;
+  while (done < input_end_ && !blocked_ && !client_.close_after_reply) {
+    const size_t taken = take_batch(std::string_view(input_.data() + done, input_end_ - done));
+    if (taken == 0) break;
+    done += taken;
+  }
+  processing_ = false;
+  if (done == 0) return;
+  input_end_ -= done;
+  if (input_end_ == 0) {
+    input_ = {};
+  } else {
+    input_.erase(0, done);
+  }
+}
+
+// Parses as many requests as are complete, starts fetching all they touch, and runs them. Returns the bytes
+// done with; 0 if nothing could be.
+size_t Session::take_batch(std::string_view input) {
+  RequestBatch& batch = engine_.batch();
+  storage::ShardStore& store = engine_.store();
+  const bool alone = engine_.shards() == 1;
+  batch.clear();
+  size_t at = 0;
+  ParseStatus status = ParseStatus::complete;
+  while (batch.size() < kBatchRequestsMax && at < input.size()) {
+    status = parser_.parse(input.substr(at));
+    if (status != ParseStatus::complete) break;
+    at += parser_.consumed();
+    const Args args = parser_.args();
+    if (args.empty()) continue;
+    const CommandSpec* spec = engine_.commands().find(args);
+    RequestBatch::Item& item = batch.add(spec, args, at);
+    if (spec == nullptr || !spec->arity_fits(args.size())) break;
+    KeyIndexes indexes;
+    item.bad_keys = !keys_of(*spec, args, indexes);
+    for (const size_t index : indexes) {
+      const object::Key key = object::Key::of(args[index], client_.db, engine_.hash_seed());
+      if (alone || store.shape().owns(key.slot)) store.prefetch_cell(key);
+      batch.add_key(item, key);
+    }
+    if (indexes.empty()) break;  // it may change how the next ones are read
+  }
+  for (const object::Key& key : batch.keys()) {
+    if (alone || store.shape().owns(key.slot)) store.prefetch_entry(key);
+  }
+  if (batch.size() == 0) {
+    if (status == ParseStatus::error) {
+      protocol_error(parser_.error());
+      return input.size();
+    }
+    return at;
+  }
+  const size_t done = run_batch(batch);
+  if (done < at) parser_.reset();
+  return done;
+}
+
+size_t Session::run_batch(RequestBatch& batch) {
+  size_t done = 0;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const RequestBatch::Item& item = batch.item(i);
+    const Request request{item.spec,     batch.args(item),  batch.keys(item),
+                          client_.db,    client_.protocol,  client_.no_touch};
+    if (item.bad_keys) {
+      ReplyWriter(reply_place(), client_.protocol)
+          .error("ERR Invalid arguments specified for command");
+    } else if (run_request(request) == Next::stop) {
+      break;
+    }
+    done = item.input_end;
+    ++client_.commands;
+    if (blocked_ || client_.close_after_reply) break;
+  }
+  return done;
+}
+
+void Session::protocol_error(std::string_view text) {
+  ReplyWriter(reply_place(), client_.protocol).error("ERR " + std::string(text));
+  client_.close_after_reply = true;
+}
+
+// ---- running
+
+Session::Next Session::run_request(const Request& request) {
+  if (!check(request, reply_place())) return Next::go_on;
+  client_.last_command = request.spec->full_name.data();
+  if (request.keys.empty()) {
+    if (waits_for_all(request) && !pending_.empty()) return Next::stop;
+    run_here(request, reply_place());
+    return Next::go_on;
+  }
+  if (engine_.coordinator().ready(request.keys)) [[likely]] {
+    run_here(request, reply_place());
+    return Next::go_on;
+  }
+  if (request.keys.size() == 1) {
+    const unsigned shard = engine_.coordinator().shard_of(request.keys[0].slot);
+    if (shard == engine_.shard()) {
+      suspend_single(request);
+    } else {
+      forward(request, shard);
+    }
+    return Next::go_on;
+  }
+  if (!pending_.empty()) return Next::stop;
+  suspend_several(request);
+  return Next::go_on;
+}
+
+bool Session::check(const Request& request, OutputBuffer& out) {
+  if (request.spec != nullptr && request.spec->arity_fits(request.args.size()) &&
+      client_.authenticated && !request.spec->has(command_flag::kProtected)) [[likely]] {
+    return true;
+  }
+  ReplyWriter reply(out, client_.protocol);
+  return check_request(request, client_, engine_, reply);
+}
+
+bool Session::waits_for_all(const Request& request) const {
+  return request.spec->group != "connection";
+}
+
+void Session::run_here(const Request& request, OutputBuffer& out) {
+  std::function<Finish()> deferred;
+  if (request.keys.empty()) deferred = [this] { return defer(); };
+  engine_.run(request, out, &client_, std::move(deferred));
+  if (request.spec->has(command_flag::kWrite) || engine_.coordinator().syncs_always()) {
+    answerable_at_ = engine_.store().journal().end_position();
+  }
+  if (request.spec->has(command_flag::kNoAuth)) update_limits();
+}
+
+void Session::suspend_single(const Request& request) {
+  auto batch = std::make_shared<ForwardedBatch>(shared_from_this(), engine_);
+  batch->add(request, new_pending());
+  batch->send();
+}
+
+void Session::forward(const Request& request, unsigned shard) {
+  auto& batch = forwarded_[shard];
+  if (batch == nullptr) {
+    batch = std::make_shared<ForwardedBatch>(shared_from_this(), engine_.engine(shard));
+  }
+  batch->add(request, new_pending());
+  ++engine_.statistics_.forwarded_commands;
+}
+
+void Session::send_forwarded() {
+  if (engine_.shards() == 1) return;
+  for (auto& batch : forwarded_) {
+    if (batch != nullptr) std::exchange(batch, nullptr)->send();
+  }
+}
+
+void Session::suspend_several(const Request& request) {
+  blocked_ = true;
+  auto copies = std::make_shared<RequestCopies>();
+  copies->add(request);
+  copies->seal();
+  const Request& copy = copies->request(0);
+  engine_.coordinator().run_exclusively(
+      {copy.keys.begin(), copy.keys.end()}, copy.spec->has(command_flag::kWrite),
+      [self = shared_from_this(), copies](runtime::Status status) {
+        const Request& again = copies->request(0);
+        if (status) return self->run_here(again, self->out_);
+        ReplyWriter(self->out_, again.protocol).error("MISCONF " + status.error().message);
+      },
+      [self = shared_from_this(), copies] { self->unblock(); });
+}
+
+Finish Session::defer() {
+  blocked_ = true;
+  return [self = shared_from_this()](const std::function<void(ReplyWriter&)>& write) {
+    ReplyWriter reply(self->out_, self->client_.protocol);
+    write(reply);
+    self->unblock();
+  };
+}
+
+// What held the connection up has ended; go on with what came behind it.
+void Session::unblock() {
+  blocked_ = false;
+  if (closed_) return;
+  mark_for_flush();
+  if (!processing_) drain_pending();
+}
+
+// ---- replies
+
+// Where the reply of a request that runs now goes: behind all replies still to come.
+OutputBuffer& Session::reply_place() {
+  if (pending_.empty()) [[likely]] return out_;
+  if (!pending_.back().done) new_pending().done = true;
+  return pending_.back().bytes;
+}
+
+Session::PendingReply& Session::new_pending() { return pending_.emplace_back(); }
+
+void Session::reply_done(PendingReply& reply) {
+  reply.done = true;
+  if (&reply != &pending_.front()) return;
+  while (!pending_.empty() && pending_.front().done) {
+    out_.append(pending_.front().bytes.view());
+    pending_.pop_front();
+  }
+  if (closed_) return;
+  mark_for_flush();
+  if (pending_.empty() && !processing_) drain_pending();
+}
+
+// Runs input that was waiting, in a turn of its own: whoever calls may be in the middle of another session.
+void Session::drain_pending() {
+  engine_.loop().post([self = shared_from_this()] {
+    if (self->closed_) return;
+    if (self->input_end_ != 0) self->process();
+    self->send_forwarded();
+    self->mark_for_flush();
+    if (!self->blocked_ && !self->paused_) self->stream_->resume_reading();
+  });
+}
+
+void Session::mark_for_flush() {
+  if (marked_ || closed_) return;
+  if (out_.empty() && !client_.close_after_reply) return;
+  marked_ = true;
+  engine_.flush_at_turn_end(shared_from_this());
+}
+
+void Session::flush() {
+  if (closed_ || writing_) return;
+  if (answerable_at_ > engine_.coordinator().answerable()) return mark_for_flush();
+  if (!out_.empty()) {
+    const size_t written = stream_->try_write(out_.view());
+    engine_.statistics_.output_bytes += written;
+    out_.consume(written);
+  }
+  if (!out_.empty()) {
+    engine_.statistics_.output_bytes += out_.size();
+    writing_ = true;
+    in_flight_ = std::exchange(out_, OutputBuffer());
+    stream_->write(in_flight_.view());
+    return enforce_output_limit();
+  }
+  if (client_.close_after_reply && pending_.empty() && !blocked_) stream_->close();
+}
+
+void Session::enforce_output_limit() {
+  const EngineSettings& settings = engine_.settings();
+  const size_t bytes = output_bytes();
+  const uint64_t now = engine_.loop().clock().wall_ms();
+  if (settings.output_soft_bytes == 0 || bytes <= settings.output_soft_bytes) {
+    over_soft_limit_since_ms_ = 0;
+  } else if (over_soft_limit_since_ms_ == 0) {
+    over_soft_limit_since_ms_ = now;
+  }
+  const bool too_long = over_soft_limit_since_ms_ != 0 &&
+                        now - over_soft_limit_since_ms_ > settings.output_soft_s * 1000;
+  if (too_long || (settings.output_hard_bytes != 0 && bytes > settings.output_hard_bytes)) close();
+}
+
+void Session::on_drained() {
+  in_flight_.clear();
+  in_flight_.release_idle();
+  writing_ = false;
+  flush();
+}
+
+void Session::on_closed() {
+  closed_ = true;
+  const auto self = shared_from_this();
+  engine_.forget(client_.id);
+  stream_.reset();
+}
+
+}  // namespace quorate::redis

@@ -1,0 +1,189 @@
+#include "quorate/redis/shard_engine.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "quorate/redis/session.h"
+#include "redis/request_batch.h"
+#include "redis/request_checks.h"
+
+namespace quorate::redis {
+namespace {
+
+// Large reads: a pipelining client's requests arrive, and are prefetched, many at a time (DESIGN 3).
+constexpr size_t kReadBytes = 256 * 1024;
+constexpr uint64_t kSecondUs = 1'000'000;
+constexpr uint64_t kRetryUs = 100'000;
+
+}  // namespace
+
+ShardEngine::ShardEngine(Parts parts, unsigned shard, EngineSettings settings)
+    : loop_(parts.loop),
+      random_(parts.random),
+      coordinator_(parts.coordinator),
+      commands_(parts.commands),
+      control_(parts.control),
+      shard_(shard),
+      hash_seed_(parts.coordinator.store().shape().hash_seed),
+      settings_(std::move(settings)),
+      read_scratch_(kReadBytes),
+      batch_(std::make_unique<RequestBatch>()) {
+  statistics_.calls.resize(commands_.id_count());
+  statistics_.rejected.resize(commands_.id_count());
+  statistics_.failed.resize(commands_.id_count());
+  loop_.set_turn_end([this] { end_turn(); });
+  second_ = loop_.start_timer(kSecondUs, kSecondUs, [this] {
+    close_idle_sessions();
+    measure_rates();
+  });
+  store().on_synced([this] { coordinator_.release_held(); });
+}
+
+ShardEngine::~ShardEngine() = default;
+
+void ShardEngine::open_session(std::unique_ptr<runtime::Stream> stream, uint64_t client_id) {
+  auto session = std::make_shared<Session>(*this, std::move(stream), client_id);
+  sessions_.emplace(client_id, session);
+  if (reads_paused_) session->pause_reading();
+  session->start();
+}
+
+void ShardEngine::close_sessions() {
+  std::vector<std::shared_ptr<Session>> all;
+  for (const auto& [id, session] : sessions_) all.push_back(session);
+  for (const auto& session : all) session->close();
+}
+
+void ShardEngine::forget(uint64_t client_id) {
+  sessions_.erase(client_id);
+  control_.connection_closed();
+}
+
+void ShardEngine::apply(const EngineSettings& settings) {
+  settings_ = settings;
+  for (const auto& [id, session] : sessions_) session->update_limits();
+}
+
+bool ShardEngine::refuses(const CommandSpec& spec, ReplyWriter& reply) {
+  const std::string& reason = store().write_refusal();
+  if (!reason.empty()) {
+    reply.error(misconf_text(reason));
+  } else if (spec.has(command_flag::kDenyOom) && store().out_of_memory()) {
+    reply.error("OOM command not allowed when used memory > 'maxmemory'.");
+  } else {
+    return false;
+  }
+  ++statistics_.rejected[spec.id];
+  ++statistics_.error_replies;
+  return true;
+}
+
+void ShardEngine::run(const Request& request, OutputBuffer& out, ClientState* client,
+                      std::function<Finish()> make_deferred) {
+  const CommandSpec& spec = *request.spec;
+  ReplyWriter reply(out, request.protocol);
+  if (spec.has(command_flag::kWrite) && refuses(spec, reply)) return;
+  ++statistics_.commands;
+  ++statistics_.calls[spec.id];
+  const size_t reply_begin = out.size();
+  CommandContext context{spec,   request.args, request.keys, reply,
+                         coordinator_.keys(), *this, request.db, client,
+                         request.no_touch, std::move(make_deferred)};
+  spec.handler(context);
+  if (out.size() > reply_begin && out.data()[reply_begin] == '-') [[unlikely]] {
+    ++statistics_.error_replies;
+    ++statistics_.failed[spec.id];
+  }
+}
+
+void ShardEngine::run_after(uint64_t delay_us, runtime::Task task) {
+  const uint64_t id = next_delayed_++;
+  delayed_[id] = loop_.start_timer(delay_us, 0, [this, id, task = std::move(task)]() mutable {
+    task();
+    loop_.post([this, id] { delayed_.erase(id); });  // not from within its own call
+  });
+}
+
+void ShardEngine::reset_statistics() {
+  EngineStatistics fresh;
+  for (auto* counters : {&fresh.calls, &fresh.rejected, &fresh.failed}) {
+    counters->resize(commands_.id_count());
+  }
+  statistics_ = std::move(fresh);
+  commands_a_second_ago_ = input_a_second_ago_ = output_a_second_ago_ = 0;
+  store().reset_statistics();
+}
+
+void ShardEngine::measure_rates() {
+  EngineStatistics& now = statistics_;
+  now.commands_per_s = now.commands - std::exchange(commands_a_second_ago_, now.commands);
+  now.input_bytes_per_s = now.input_bytes - std::exchange(input_a_second_ago_, now.input_bytes);
+  now.output_bytes_per_s = now.output_bytes - std::exchange(output_a_second_ago_, now.output_bytes);
+}
+
+void ShardEngine::flush_at_turn_end(const std::shared_ptr<Session>& session) {
+  to_flush_.push_back(session);
+}
+
+void ShardEngine::end_turn() {
+  const runtime::Status written = coordinator_.end_turn();
+  if (!written && !journal_failing_) {
+    spdlog::error("Journal of shard {} cannot be written: {}", shard_, written.error().message);
+  }
+  if (!written) retry_ = loop_.start_timer(kRetryUs, 0, [] {});  // a turn in which to try again
+  journal_failing_ = !written.has_value();
+  watch_backlog();
+  if (to_flush_.empty()) return;
+  std::swap(to_flush_, flushing_);
+  for (const auto& session : flushing_) {
+    session->marked_ = false;
+    session->flush();
+  }
+  flushing_.clear();
+}
+
+// While a shard's checkpoint lags behind, no shard reads from clients: any of them may write to it.
+void ShardEngine::watch_backlog() {
+  if (backlogged_.empty()) backlogged_.resize(engines_.size());
+  const bool now = store().backlogged();
+  if (now == backlogged_[shard_]) return;
+  for (ShardEngine* engine : engines_) {
+    if (engine == this) {
+      set_backlogged(shard_, now);
+    } else {
+      engine->loop_.post([engine, shard = shard_, now] { engine->set_backlogged(shard, now); });
+    }
+  }
+}
+
+void ShardEngine::set_backlogged(unsigned shard, bool on) {
+  if (backlogged_.empty()) backlogged_.resize(engines_.size());
+  backlogged_[shard] = on;
+  const bool pause = std::ranges::find(backlogged_, true) != backlogged_.end();
+  if (pause == reads_paused_) return;
+  reads_paused_ = pause;
+  for (const auto& [id, session] : sessions_) {
+    if (pause) {
+      session->pause_reading();
+    } else {
+      session->resume_reading();
+    }
+  }
+}
+
+void ShardEngine::close_idle_sessions() {
+  const uint64_t now = loop_.clock().wall_ms();
+  std::vector<std::shared_ptr<Session>> idle;
+  for (const auto& [id, session] : sessions_) {
+    session->enforce_output_limit();
+    const uint64_t last = session->client().last_command_ms;
+    if (settings_.idle_timeout_s != 0 && now > last + settings_.idle_timeout_s * 1000) {
+      idle.push_back(session);
+    }
+  }
+  for (const auto& session : idle) session->close();
+}
+
+}  // namespace quorate::redis

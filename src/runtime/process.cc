@@ -1,0 +1,90 @@
+#include "quorate/runtime/process.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <thread>
+
+// jemalloc's statistics; absent where a sanitizer brings its own allocator.
+extern "C" __attribute__((weak)) int mallctl(const char* name, void* old, size_t* old_bytes,
+                                             void* fresh, size_t fresh_bytes);
+
+namespace quorate::runtime {
+namespace {
+
+uint64_t clock_us(clockid_t id) {
+  timespec now{};
+  clock_gettime(id, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
+}
+
+class SystemClock final : public Clock {
+ public:
+  uint64_t wall_ms() const override { return clock_us(CLOCK_REALTIME) / 1000; }
+  uint64_t monotonic_us() const override { return clock_us(CLOCK_MONOTONIC); }
+};
+
+uint64_t resident_bytes() {
+  std::FILE* file = std::fopen("/proc/self/statm", "r");
+  if (file == nullptr) return 0;
+  unsigned long long size = 0, resident = 0;
+  const int fields = std::fscanf(file, "%llu %llu", &size, &resident);
+  std::fclose(file);
+  return fields == 2 ? resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+uint64_t allocator_statistic(const char* name) {
+  size_t value = 0;
+  size_t bytes = sizeof value;
+  return mallctl(name, &value, &bytes, nullptr, 0) == 0 ? value : 0;
+}
+
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
+
+}  // namespace
+
+ProcessMemory process_memory() {
+  ProcessMemory memory;
+  memory.resident = resident_bytes();
+  memory.allocated = memory.resident;
+  if (mallctl != nullptr) {
+    uint64_t epoch = 1;  // asks jemalloc to bring its statistics up to date
+    mallctl("epoch", nullptr, nullptr, &epoch, sizeof epoch);
+    memory.allocated = allocator_statistic("stats.allocated");
+  }
+  return memory;
+}
+
+ProcessCpu process_cpu() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return {seconds(usage.ru_stime), seconds(usage.ru_utime)};
+}
+
+int process_id() { return getpid(); }
+
+std::string executable_path() {
+  std::error_code ignored;
+  return std::filesystem::read_symlink("/proc/self/exe", ignored).string();
+}
+
+std::string current_directory() {
+  std::error_code ignored;
+  return std::filesystem::current_path(ignored).string();
+}
+
+unsigned core_count() { return std::max(1u, std::thread::hardware_concurrency()); }
+
+void name_this_thread(const std::string& name) {
+  pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+}
+
+std::unique_ptr<Clock> make_system_clock() { return std::make_unique<SystemClock>(); }
+
+}  // namespace quorate::runtime

@@ -1,0 +1,421 @@
+#include "quorate/server/node.h"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <cerrno>
+#include <utility>
+
+#include "quorate/cluster/node_identity.h"
+#include "quorate/redis/command_table.h"
+#include "quorate/runtime/process.h"
+#include "quorate/server/log.h"
+#include "quorate/storage/recovery.h"
+#include "server/settings_of.h"
+#include "server/shard_thread.h"
+
+namespace quorate::server {
+namespace {
+
+constexpr const char* kRedisVersion = "7.2.4";
+constexpr std::string_view kStoreIdRecord = "store-id";
+constexpr uint64_t kProgressLogUs = 2'000'000;
+constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
+constexpr std::string_view kProtectedMode =
+    "-DENIED Redis is running in protected mode because protected mode is enabled and no password "
+    "is set for the default user. In this mode connections are only accepted from the loopback "
+    "interface. If you want to connect from external computers to Redis you may adopt one of the "
+    "following solutions: 1) Just disable protected mode sending the command 'CONFIG SET "
+    "protected-mode no' from the loopback interface by connecting to Redis from the same host the "
+    "server is running, however MAKE SURE Redis is not publicly accessible from internet if you do "
+    "so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable "
+    "the protected mode by editing the Redis configuration file, and setting the protected mode "
+    "option to 'no', and then restarting the server. 3) If you started the server manually just "
+    "for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication "
+    "password for the default user. NOTE: You only need to do one of the above things in order for "
+    "the server to start accepting connections from the outside.\r\n";
+
+class NodeImpl final : public Node, public redis::ServerControl {
+ public:
+  explicit NodeImpl(Start start)
+      : start_(std::move(start)), clock_(runtime::make_system_clock()),
+        random_(runtime::make_system_random()), files_(runtime::make_posix_file_system()),
+        loop_(runtime::UvLoop::make()),
+        config_(start_.config, [this](const ConfigStore::Snapshot& config) { apply(*config); }) {
+    redis::register_all_commands(commands_);
+  }
+
+  ~NodeImpl() override {
+    listeners_.clear();
+    for (auto& shard : shards_) shard->loop().stop();
+    for (auto& shard : shards_) shard->join();
+    // What the workers still do may post to shards; what shards hold may use the workers: threads end first.
+    cold_pool_.clear();
+    checkpoint_thread_.reset();
+    sync_thread_.reset();
+    shards_.clear();
+  }
+
+  runtime::Status open();
+  bool run() override;
+
+  // redis::ServerControl
+  runtime::Executor& executor() override { return *loop_; }
+  redis::Settings& settings() override { return config_; }
+  const redis::ServerFacts& facts() const override { return facts_; }
+  redis::MemoryFacts memory() const override;
+  redis::CpuFacts cpu() const override {
+    const auto cpu = runtime::process_cpu();
+    return {cpu.system_s, cpu.user_s};
+  }
+  redis::ConnectionFacts connections() const override {
+    return {connected_.load(), received_.load(), rejected_.load(), max_clients_.load()};
+  }
+  void shutdown(redis::ShutdownMode mode, std::function<void(std::string)> refused) override;
+  void connection_closed() override { connected_.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  std::string path(const std::string& name) const { return directory_ + "/" + name; }
+  runtime::Status open_directory();
+  runtime::Status open_rows();
+  runtime::Status open_identity();
+  runtime::Status open_shards();
+  runtime::Status recover();
+  runtime::Status listen();
+  void watch_first_checkpoints();
+  void show_banner() const;
+  void accept(int descriptor);
+  void apply(const Config& config);
+  void stop();
+  void shard_stopped(bool clean);
+
+  Start start_;
+  std::string directory_;
+  std::unique_ptr<runtime::Clock> clock_;
+  std::unique_ptr<runtime::Random> random_;
+  std::unique_ptr<runtime::FileSystem> files_;
+  std::unique_ptr<runtime::FileLock> lock_;
+  std::unique_ptr<runtime::UvLoop> loop_;
+  redis::CommandTable commands_;
+  cluster::NodeIdentity identity_;
+  bool identity_found_ = false;
+  ConfigStore config_;
+  redis::ServerFacts facts_;
+  std::unique_ptr<storage::RowStore> rows_;
+  std::unique_ptr<storage::ColdReader> cold_reader_;
+  std::unique_ptr<runtime::Executor> sync_thread_, checkpoint_thread_;
+  std::vector<std::unique_ptr<runtime::Executor>> cold_pool_;
+  std::vector<std::unique_ptr<ShardThread>> shards_;
+  std::vector<std::unique_ptr<runtime::Listener>> listeners_;
+  storage::RecoveryReport recovery_;
+  size_t next_shard_ = 0;
+  uint64_t next_client_ = 1;
+  size_t shards_running_ = 0;
+  bool stopping_ = false, clean_ = true;
+  size_t first_checkpoints_missing_ = 0;
+  std::atomic<uint64_t> connected_{0}, received_{0}, rejected_{0}, max_clients_{0};
+  std::atomic<uint64_t> memory_limit_{0};
+  mutable std::atomic<uint64_t> memory_peak_{0};
+  std::atomic<MaxmemoryPolicy> policy_{MaxmemoryPolicy::noeviction};
+};
+
+runtime::Status NodeImpl::open() {
+  for (const std::string& warning : start_.warnings) spdlog::warn("{}", warning);
+  for (auto step : {&NodeImpl::open_directory, &NodeImpl::open_rows, &NodeImpl::open_identity,
+                    &NodeImpl::open_shards, &NodeImpl::recover, &NodeImpl::listen}) {
+    if (auto status = (this->*step)(); !status) return status;
+  }
+  return {};
+}
+
+runtime::Status NodeImpl::open_directory() {
+  directory_ = start_.config.dir;
+  while (directory_.size() > 1 && directory_.ends_with('/')) directory_.pop_back();
+  if (auto made = files_->make_directory(directory_); !made) {
+    return runtime::fail("Can't use the data directory: " + made.error().message);
+  }
+  auto lock = files_->lock(path("quorate.lock"));
+  if (!lock) {
+    if (lock.error().code == EWOULDBLOCK) {
+      return runtime::fail("Another instance is using the data directory '" + directory_ + "'");
+    }
+    return runtime::fail("Can't lock the data directory: " + lock.error().message);
+  }
+  lock_ = std::move(*lock);
+  if (start_.config.pidfile.empty()) return {};
+  return runtime::replace_file(*files_, start_.config.pidfile,
+                               std::to_string(runtime::process_id()) + "\n");
+}
+
+runtime::Status NodeImpl::open_rows() {
+  storage::RowStore::Options options;
+  options.directory = path("rows");
+  if (auto made = files_->make_directory(options.directory); !made) return made;
+  auto rows = storage::RowStore::open(options);
+  if (!rows) return std::unexpected(rows.error());
+  rows_ = std::move(*rows);
+  return {};
+}
+
+runtime::Status NodeImpl::open_identity() {
+  auto loaded = cluster::load_identity(*files_, path("node.identity"));
+  if (!loaded) return std::unexpected(loaded.error());
+  std::optional<std::string> store_id;
+  {
+    auto reading = rows_->begin_read();
+    if (!reading) return std::unexpected(reading.error());
+    auto record = (*reading)->get_meta(kStoreIdRecord);
+    if (!record) return std::unexpected(record.error());
+    store_id = std::move(*record);
+  }
+  if (!loaded->has_value() && store_id) {
+    return runtime::fail("the data directory '" + directory_ +
+                         "' has data but no node.identity, which gives it meaning: restore that file "
+                         "or start with an empty directory");
+  }
+  identity_found_ = loaded->has_value();
+  identity_ = identity_found_ ? std::move(**loaded) : cluster::NodeIdentity::make(*random_);
+  const bool store_known = !identity_found_ || store_id == identity_.store_id;
+  if (!store_known) spdlog::warn("The row store is not this node's last one: taking a new epoch");
+  if (identity_.begin_life(store_known) && store_known) {
+    spdlog::info("The last stop was not a clean one: taking epoch {}", identity_.epoch);
+  }
+  if (auto saved = cluster::save_identity(*files_, path("node.identity"), identity_); !saved) {
+    return saved;
+  }
+  if (store_id == identity_.store_id) return {};
+  auto writing = rows_->begin_write();
+  if (!writing) return std::unexpected(writing.error());
+  if (auto put = (*writing)->put_meta(kStoreIdRecord, identity_.store_id); !put) return put;
+  return (*writing)->commit();
+}
+
+runtime::Status NodeImpl::open_shards() {
+  const Config& config = start_.config;
+  const unsigned threads = shard_threads(config, runtime::core_count());
+  sync_thread_ = runtime::make_worker_thread("journal-sync");
+  checkpoint_thread_ = runtime::make_worker_thread("checkpoint");
+  std::vector<runtime::Executor*> pool;
+  for (unsigned i = 0; i < config.cold_read_threads; ++i) {
+    cold_pool_.push_back(runtime::make_worker_thread("cold-read-" + std::to_string(i)));
+    pool.push_back(cold_pool_.back().get());
+  }
+  cold_reader_ = std::make_unique<storage::ColdReader>(*rows_, pool);
+
+  facts_.version = start_.version;
+  facts_.redis_version = kRedisVersion;
+  facts_.node_id = object::node_id_text(identity_.node);
+  facts_.run_id = cluster::random_hex(*random_, 20);
+  facts_.executable = runtime::executable_path();
+  facts_.config_file = start_.config_file;
+  facts_.data_directory = directory_;
+  facts_.started_ms = clock_->wall_ms();
+  facts_.process_id = runtime::process_id();
+  facts_.tcp_port = config.port;
+  facts_.threads = threads;
+
+  const ShardThread::Shared shared{*files_,      *rows_,    *cold_reader_, *sync_thread_,
+                                   *checkpoint_thread_, identity_.actors, commands_, *this};
+  const object::ActorId actor = *identity_.actors.find(identity_.actor());
+  for (unsigned i = 0; i < threads; ++i) {
+    const storage::Journal::Options journal{directory_, identity_.starts, i, threads,
+                                            config.journal_segment_size_bytes, sync_policy(config)};
+    const storage::ShardStore::Shape shape{i, threads, config.databases, actor,
+                                           identity_.hash_seed};
+    auto shard = ShardThread::make(shared, journal, shape, config);
+    if (!shard) return std::unexpected(shard.error());
+    shards_.push_back(std::move(*shard));
+  }
+  std::vector<coordinator::ShardCoordinator*> coordinators;
+  std::vector<redis::ShardEngine*> engines;
+  for (auto& shard : shards_) {
+    coordinators.push_back(&shard->coordinator());
+    engines.push_back(&shard->engine());
+  }
+  for (auto& shard : shards_) {
+    shard->coordinator().connect(coordinators);
+    shard->engine().connect(engines);
+  }
+  apply(config);
+  return {};
+}
+
+runtime::Status NodeImpl::recover() {
+  std::vector<storage::ShardStore*> stores;
+  for (auto& shard : shards_) stores.push_back(&shard->store());
+  const uint64_t began_us = clock_->monotonic_us();
+  uint64_t logged_us = began_us;
+  auto report = storage::recover(
+      *files_, directory_, *rows_, stores, identity_.starts, start_.config.repair_journal,
+      [&](uint64_t done, uint64_t all) {
+        if (clock_->monotonic_us() - logged_us < kProgressLogUs) return;
+        logged_us = clock_->monotonic_us();
+        spdlog::info("Recovering: {} of {} MiB of the journal", done >> 20, all >> 20);
+      });
+  if (!report) {
+    return runtime::fail(report.error().message +
+                         " (repair-journal yes cuts the journal there and starts)");
+  }
+  recovery_ = std::move(*report);
+  for (const std::string& line : recovery_.torn) spdlog::warn("{}", line);
+  facts_.recovered_keys = recovery_.keys;
+  facts_.recovery_ms = (clock_->monotonic_us() - began_us) / 1000;
+  if (recovery_.found_journal) watch_first_checkpoints();
+  return {};
+}
+
+// Journals of earlier lives are needed until every shard has taken a checkpoint of what they held.
+void NodeImpl::watch_first_checkpoints() {
+  first_checkpoints_missing_ = shards_.size();
+  for (auto& shard : shards_) {
+    shard->store().checkpoint([this] {
+      loop_->post([this] {
+        if (--first_checkpoints_missing_ != 0) return;
+        sync_thread_->post([files = files_.get(), directory = directory_, life = identity_.starts] {
+          auto removed = storage::remove_journals_before(*files, directory, life);
+          if (!removed) spdlog::warn("Old journals stay: {}", removed.error().message);
+        });
+      });
+    });
+  }
+}
+
+runtime::Status NodeImpl::listen() {
+  const Config& config = start_.config;
+  const auto on_accept = [this](int descriptor) { accept(descriptor); };
+  const int backlog = static_cast<int>(config.tcp_backlog);
+  for (std::string address : config.port != 0 ? config.bind : std::vector<std::string>{}) {
+    const bool optional = address.starts_with('-');
+    if (optional) address.erase(0, 1);
+    auto listener = loop_->listen_tcp(address, config.port, backlog, on_accept);
+    if (listener) {
+      listeners_.push_back(std::move(*listener));
+      continue;
+    }
+    const int code = listener.error().code;
+    const bool unavailable = code == EADDRNOTAVAIL || code == EAFNOSUPPORT;
+    if (!optional || !unavailable) return std::unexpected(listener.error());
+  }
+  if (!config.unixsocket.empty()) {
+    auto listener =
+        loop_->listen_unix(config.unixsocket, backlog, config.unixsocketperm, on_accept);
+    if (!listener) return std::unexpected(listener.error());
+    listeners_.push_back(std::move(*listener));
+  }
+  if (listeners_.empty()) return runtime::fail("Configured to not listen anywhere, exiting.");
+  return {};
+}
+
+void NodeImpl::show_banner() const {
+  const Config& config = start_.config;
+  spdlog::info("Quorate {} (answers as Redis {}), pid {}, node {} epoch {}", start_.version,
+               kRedisVersion, facts_.process_id, facts_.node_id.substr(0, 12), identity_.epoch);
+  spdlog::info("Data in '{}', {} shard thread{}", directory_, facts_.threads,
+               facts_.threads == 1 ? "" : "s");
+  spdlog::info("Recovered {} keys in {} ms ({} journal records)", facts_.recovered_keys,
+               facts_.recovery_ms, recovery_.records);
+  if (config.port != 0) spdlog::info("Listening on port {}", config.port);
+  if (!config.unixsocket.empty()) spdlog::info("Listening on {}", config.unixsocket);
+  spdlog::info("Ready to accept connections");
+}
+
+bool NodeImpl::run() {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    auto caught = loop_->on_signal(signal, [this, signal] {
+      spdlog::info("Received {}, stopping", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      stop();
+    });
+    if (!caught) spdlog::warn("{}", caught.error().message);
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  shards_running_ = shards_.size();
+  for (auto& shard : shards_) shard->run();
+  show_banner();
+  loop_->run();
+  for (auto& shard : shards_) shard->join();
+  if (clean_) {
+    identity_.clean = true;
+    auto saved = cluster::save_identity(*files_, path("node.identity"), identity_);
+    if (!saved) spdlog::warn("{}", saved.error().message);
+    clean_ = saved.has_value();
+  }
+  if (!start_.config.pidfile.empty()) (void)files_->remove(start_.config.pidfile);
+  if (!start_.config.unixsocket.empty()) (void)files_->remove(start_.config.unixsocket);
+  spdlog::info(clean_ ? "Stopped cleanly, bye bye..." : "Stopped, but not cleanly");
+  return clean_;
+}
+
+void NodeImpl::accept(int descriptor) {
+  received_.fetch_add(1, std::memory_order_relaxed);
+  const Config& config = *config_.current();
+  if (connected_.load(std::memory_order_relaxed) >= config.maxclients) {
+    rejected_.fetch_add(1, std::memory_order_relaxed);
+    return runtime::refuse_socket(descriptor, kTooManyClients);
+  }
+  if (config.protected_mode && config.requirepass.empty() && !runtime::is_local_socket(descriptor)) {
+    rejected_.fetch_add(1, std::memory_order_relaxed);
+    return runtime::refuse_socket(descriptor, kProtectedMode);
+  }
+  connected_.fetch_add(1, std::memory_order_relaxed);
+  shards_[next_shard_]->open_session(descriptor, config.tcp_keepalive_s, next_client_++);
+  next_shard_ = (next_shard_ + 1) % shards_.size();
+}
+
+void NodeImpl::apply(const Config& config) {
+  set_log_level(config.loglevel);
+  max_clients_ = config.maxclients;
+  memory_limit_ = config.maxmemory_bytes;
+  policy_ = config.maxmemory_policy;
+  const auto shards = static_cast<unsigned>(shards_.size());
+  for (auto& shard : shards_) shard->apply(config, shards);
+}
+
+redis::MemoryFacts NodeImpl::memory() const {
+  const auto memory = runtime::process_memory();
+  uint64_t peak = memory_peak_.load();
+  while (peak < memory.allocated && !memory_peak_.compare_exchange_weak(peak, memory.allocated)) {
+  }
+  Config named;
+  named.maxmemory_policy = policy_.load();
+  return {memory.allocated, memory.resident, std::max(peak, memory.allocated), memory_limit_.load(),
+          policy_name(named)};
+}
+
+void NodeImpl::shutdown(redis::ShutdownMode mode, std::function<void(std::string)> /*refused*/) {
+  spdlog::info("User requested shutdown...");
+  if (mode != redis::ShutdownMode::save) return stop();
+  auto missing = std::make_shared<size_t>(shards_.size());
+  for (auto& shard : shards_) {
+    shard->loop().post([this, missing, &store = shard->store()] {
+      store.checkpoint([this, missing] {
+        loop_->post([this, missing] {
+          if (--*missing == 0) stop();
+        });
+      });
+    });
+  }
+}
+
+void NodeImpl::stop() {
+  if (std::exchange(stopping_, true)) return;
+  listeners_.clear();
+  for (auto& shard : shards_) {
+    shard->stop([this](bool clean) { loop_->post([this, clean] { shard_stopped(clean); }); });
+  }
+}
+
+void NodeImpl::shard_stopped(bool clean) {
+  clean_ = clean_ && clean;
+  if (--shards_running_ == 0) loop_->stop();
+}
+
+}  // namespace
+
+runtime::Result<std::unique_ptr<Node>> Node::start(Start start) {
+  auto node = std::make_unique<NodeImpl>(std::move(start));
+  if (auto opened = node->open(); !opened) return std::unexpected(opened.error());
+  return node;
+}
+
+}  // namespace quorate::server

@@ -1,0 +1,99 @@
+#include "server/shard_thread.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "quorate/runtime/process.h"
+#include "server/settings_of.h"
+
+namespace quorate::server {
+namespace {
+
+// A disk that does not take the last sync must not keep the process from ending.
+constexpr uint64_t kStopDeadlineUs = 10'000'000;
+
+}  // namespace
+
+runtime::Result<std::unique_ptr<ShardThread>> ShardThread::make(
+    const Shared& shared, const storage::Journal::Options& journal_options,
+    const storage::ShardStore::Shape& shape, const Config& config) {
+  std::unique_ptr<ShardThread> shard(new ShardThread(shape.shard));
+  shard->loop_ = runtime::UvLoop::make();
+  shard->random_ = runtime::make_system_random();
+  auto journal =
+      storage::Journal::open(shared.files, *shard->loop_, shared.sync_thread, journal_options);
+  if (!journal) return std::unexpected(journal.error());
+  shard->store_ = std::make_unique<storage::ShardStore>(
+      storage::ShardStore::Parts{*shard->loop_, *shard->random_, std::move(*journal), shared.rows,
+                                 shared.cold_reader, shared.checkpoint_thread},
+      shape, store_settings(config, shape.shards));
+  shard->coordinator_ = std::make_unique<coordinator::ShardCoordinator>(
+      *shard->loop_, *shard->store_, shared.actors);
+  shard->coordinator_->set_syncs_always(journal_options.policy == storage::SyncPolicy::always);
+  shard->engine_ = std::make_unique<redis::ShardEngine>(
+      redis::ShardEngine::Parts{*shard->loop_, *shard->random_, *shard->coordinator_,
+                                shared.commands, shared.control},
+      shape.shard, engine_settings(config));
+  return shard;
+}
+
+ShardThread::~ShardThread() {
+  join();
+  // Sockets and timers close through the loop: it goes last.
+  stop_deadline_.reset();
+  engine_.reset();
+  coordinator_.reset();
+  store_.reset();
+}
+
+void ShardThread::run() {
+  thread_ = std::thread([this] {
+    runtime::name_this_thread("shard-" + std::to_string(shard_));
+    store_->start_background();
+    loop_->run();
+  });
+}
+
+void ShardThread::open_session(int descriptor, unsigned keepalive_s, uint64_t client_id) {
+  loop_->post([this, descriptor, keepalive_s, client_id] {
+    auto stream = loop_->adopt_socket(descriptor, keepalive_s);
+    if (!stream) {
+      spdlog::debug("{}", stream.error().message);
+      engine_->control().connection_closed();
+      return;
+    }
+    engine_->open_session(std::move(*stream), client_id);
+  });
+}
+
+void ShardThread::apply(const Config& config, unsigned shards) {
+  loop_->post([this, engine = engine_settings(config), store = store_settings(config, shards),
+               policy = sync_policy(config)] {
+    engine_->apply(engine);
+    store_->settings() = store;
+    store_->journal().set_policy(policy);
+    coordinator_->set_syncs_always(policy == storage::SyncPolicy::always);
+  });
+}
+
+void ShardThread::stop(std::function<void(bool clean)> ended) {
+  loop_->post([this, ended = std::move(ended)] {
+    if (std::exchange(stopping_, true)) return;
+    engine_->close_sessions();
+    const bool written = coordinator_->end_turn().has_value();
+    const auto end = [this, ended](bool clean) {
+      stop_deadline_.reset();
+      ended(clean);
+      loop_->stop();
+    };
+    stop_deadline_ = loop_->start_timer(kStopDeadlineUs, 0, [end] { end(false); });
+    store_->when_synced(store_->journal().end_position(), [end, written] { end(written); });
+  });
+}
+
+void ShardThread::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace quorate::server

@@ -1,0 +1,66 @@
+// ShardThread: everything one shard owns, and the thread it runs on.
+//
+// Built and recovered on the control thread; from run() on, only its own thread touches it, others post to
+// loop(). Thread: as said.
+#pragma once
+
+#include <memory>
+#include <thread>
+
+#include "quorate/coordinator/shard_coordinator.h"
+#include "quorate/redis/shard_engine.h"
+#include "quorate/runtime/random.h"
+#include "quorate/runtime/uv_loop.h"
+#include "quorate/server/config.h"
+#include "quorate/storage/shard_store.h"
+
+namespace quorate::server {
+
+class ShardThread {
+ public:
+  struct Shared {  // by all shards
+    runtime::FileSystem& files;
+    storage::RowStore& rows;
+    storage::ColdReader& cold_reader;
+    runtime::Executor& sync_thread;
+    runtime::Executor& checkpoint_thread;
+    const object::ActorTable& actors;
+    const redis::CommandTable& commands;
+    redis::ServerControl& control;
+  };
+
+  static runtime::Result<std::unique_ptr<ShardThread>> make(const Shared& shared,
+                                                            const storage::Journal::Options& journal,
+                                                            const storage::ShardStore::Shape& shape,
+                                                            const Config& config);
+  ~ShardThread();
+
+  runtime::UvLoop& loop() { return *loop_; }
+  storage::ShardStore& store() { return *store_; }
+  coordinator::ShardCoordinator& coordinator() { return *coordinator_; }
+  redis::ShardEngine& engine() { return *engine_; }
+
+  void run();
+  // From another thread: takes over a connection.
+  void open_session(int descriptor, unsigned keepalive_s, uint64_t client_id);
+  void apply(const Config& config, unsigned shards);
+  // Closes the connections, makes the journal durable, then ends the thread. `ended(clean)` is called on the
+  // shard's thread as the last thing.
+  void stop(std::function<void(bool clean)> ended);
+  void join();
+
+ private:
+  explicit ShardThread(unsigned shard) : shard_(shard) {}
+
+  unsigned shard_;
+  std::unique_ptr<runtime::UvLoop> loop_;
+  std::unique_ptr<runtime::Random> random_;
+  std::unique_ptr<storage::ShardStore> store_;
+  std::unique_ptr<coordinator::ShardCoordinator> coordinator_;
+  std::unique_ptr<redis::ShardEngine> engine_;
+  std::unique_ptr<runtime::Timer> stop_deadline_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace quorate::server

@@ -1,0 +1,310 @@
+#include "storage/checkpointer.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+namespace quorate::storage {
+namespace {
+
+constexpr uint64_t kBatchBytes = 4ull << 20;
+// LMDB copies each page it changes into memory until the commit, and keeps that memory: small transactions
+// keep the process small (ARCHITECTURE.md has the measurement).
+constexpr uint64_t kTransactionBytes = 8ull << 20;
+constexpr size_t kEntriesPerSlice = 256;
+constexpr size_t kSlotsPerSlice = 1024;
+constexpr uint64_t kRetryUs = 1'000'000;
+constexpr uint64_t kStaleRowsPerCall = 4096;
+
+}  // namespace
+
+struct Checkpointer::Batch {
+  struct Row {
+    RowKey key;
+    size_t offset = 0, bytes = 0;  // no bytes: the row goes
+  };
+  struct Meta {
+    std::string name, value;
+    size_t rows_end = 0;  // the rows before it belong to its slot or earlier ones
+  };
+  struct Stale {
+    RowKey of;              // (slot, db) whose rows predate a flush
+    size_t rows_begin = 0;  // to be erased before this row
+  };
+  struct Removed {
+    uint16_t slot = 0, db = 0;
+    std::string key;
+  };
+  std::string bytes;
+  std::vector<Row> rows;
+  std::vector<Meta> meta;
+  std::vector<Stale> stale;
+  std::vector<Removed> removed;   // tombstones to forget after the commit
+  uint64_t journal_position = 0;  // what must be synced before
+  unsigned slots_end = 0;         // slots below are complete
+  uint64_t disk_bytes_used = 0;   // after the commit
+  bool last = false;
+
+  bool empty() const { return meta.empty(); }
+  // One or several transactions, none of which parts a slot's rows from its records. May be repeated.
+  runtime::Status write(RowStore& store);
+
+ private:
+  runtime::Status write_rows(RowStore::WriteTransaction& to, size_t& row, size_t& stale_done,
+                             size_t rows_end) const;
+};
+
+runtime::Status Checkpointer::Batch::write_rows(RowStore::WriteTransaction& to, size_t& row,
+                                                size_t& stale_done, size_t rows_end) const {
+  const std::string_view all = bytes;
+  for (;;) {
+    while (stale_done < stale.size() && stale[stale_done].rows_begin == row) {
+      const RowKey& of = stale[stale_done].of;
+      auto erased = to.erase_slot(of.slot, of.db, kStaleRowsPerCall);
+      if (!erased) return std::unexpected(erased.error());
+      if (*erased == 0) ++stale_done;
+    }
+    if (row == rows_end) return {};
+    const Row& of = rows[row++];
+    const auto status =
+        of.bytes == 0 ? to.erase(of.key) : to.put(of.key, all.substr(of.offset, of.bytes));
+    if (!status) return status;
+  }
+}
+
+runtime::Status Checkpointer::Batch::write(RowStore& store) {
+  size_t row = 0, stale_done = 0, record = 0;
+  while (record < meta.size()) {
+    auto transaction = store.begin_write();
+    if (!transaction) return std::unexpected(transaction.error());
+    while (record < meta.size() && (*transaction)->dirty_bytes() < kTransactionBytes) {
+      const size_t rows_end = meta[record].rows_end;
+      if (auto status = write_rows(**transaction, row, stale_done, rows_end); !status) return status;
+      for (; record < meta.size() && meta[record].rows_end == rows_end; ++record) {
+        const Meta& of = meta[record];
+        if (auto status = (*transaction)->put_meta(of.name, of.value); !status) return status;
+      }
+    }
+    if (auto status = (*transaction)->commit(); !status) return status;
+  }
+  disk_bytes_used = store.statistics().used_bytes;
+  return {};
+}
+
+Checkpointer::Checkpointer(ShardStore& store, runtime::Executor& thread)
+    : store_(store), thread_(thread) {}
+Checkpointer::~Checkpointer() = default;
+
+bool Checkpointer::due() const {
+  if (running_) return false;
+  return store_.journal().end_position() - journal_start_ >= store_.checkpoint_journal_bytes() ||
+         store_.dirty_bytes() >= store_.checkpoint_dirty_bytes();
+}
+
+void Checkpointer::start(std::function<void()> done) {
+  if (running_) {
+    again_ = again_ || done != nullptr;
+    if (done) done_next_.push_back(std::move(done));
+    return;
+  }
+  if (done) done_.push_back(std::move(done));
+  begin();
+}
+
+void Checkpointer::begin() {
+  running_ = true;
+  generation_ = (generation_ + 1) % Entry::kGenerations;
+  journal_start_ = store_.journal().end_position();
+  started_us_ = store_.loop_.clock().monotonic_us();
+  store_.statistics_.checkpoint_rows_last = 0;
+  slot_ = store_.shape().shard;
+  committed_slot_ = 0;
+  db_ = 0;
+  hash_ = 0;
+  clock_.clear();
+  batch_ = std::make_shared<Batch>();
+  store_.loop_.post([this] { slice(); });
+}
+
+void Checkpointer::slice() {
+  size_t budget = kEntriesPerSlice;
+  for (size_t slots = 0; slots < kSlotsPerSlice && budget > 0; ++slots) {
+    if (slot_ >= object::kSlots) {
+      batch_->last = true;
+      return send();
+    }
+    if (!walk_slot(static_cast<uint16_t>(slot_), budget)) break;
+    next_slot();
+    if (batch_->bytes.size() >= kBatchBytes) return send();
+  }
+  if (batch_->bytes.size() >= kBatchBytes) return send();
+  store_.loop_.post([this] { slice(); });
+}
+
+// True when the whole slot is in the batch, false when the budget or the batch was full before.
+bool Checkpointer::walk_slot(uint16_t slot, size_t& budget) {
+  if (db_ == 0 && hash_ == 0 && clock_.empty() && store_.clocks().changed(slot)) {
+    store_.clocks().clock(slot).encode(clock_);
+    store_.clocks_.mark_saved(slot);
+  }
+  const unsigned databases = store_.shape().databases;
+  for (; db_ < databases; ++db_, hash_ = 0) {
+    if (!store_.table_.has_database(db_)) continue;
+    SlotCounts& counts = store_.table_.counts(db_, slot);
+    if (counts.rows_stale) {
+      batch_->stale.push_back({{slot, db_, 0}, batch_->rows.size()});
+      counts.rows_stale = false;
+      slot_touched_ = true;
+    }
+    if (counts.dirty == 0 && hash_ == 0) continue;
+    slot_touched_ = true;
+    if (!walk_database(slot, db_, budget)) {
+      save_counts(slot);
+      return false;
+    }
+  }
+  if (slot_touched_) save_counts(slot);
+  if (!clock_.empty()) {
+    batch_->meta.push_back({clock_record_name(slot), clock_, batch_->rows.size()});
+  }
+  return true;
+}
+
+bool Checkpointer::walk_database(uint16_t slot, uint16_t db, size_t& budget) {
+  std::vector<Entry*> group;  // the entries of one hash
+  uint64_t group_hash = 0;
+  const bool complete =
+      store_.table_.visit_slot(db, slot, hash_, [&](uint64_t hash, Entry* entry) {
+        if (!group.empty() && hash != group_hash) {
+          take_group(slot, db, group_hash, group);
+          group.clear();
+          if (budget == 0 || batch_->bytes.size() >= kBatchBytes) {
+            hash_ = hash;
+            return false;
+          }
+        }
+        group_hash = hash;
+        group.push_back(entry);
+        if (budget > 0) --budget;
+        return true;
+      });
+  if (complete && !group.empty()) take_group(slot, db, group_hash, group);
+  return complete;
+}
+
+void Checkpointer::take_group(uint16_t slot, uint16_t db, uint64_t hash,
+                              const std::vector<Entry*>& group) {
+  bool dirty = false;
+  for (const Entry* entry : group) dirty = dirty || entry->dirty();
+  if (!dirty) return;
+  SlotCounts& counts = store_.table_.counts(db, slot);
+  Batch::Row row{{slot, db, hash}, batch_->bytes.size(), 0};
+  for (Entry* entry : group) {
+    if (entry->dirty()) {
+      store_.unmark_dirty(counts, entry);
+      entry->set_generation(generation_);
+    }
+    if (entry->form() == Form::tombstone) {
+      if (entry->stored()) {
+        --counts.on_disk;
+        entry->set_stored(false);
+      }
+      batch_->removed.push_back({slot, db, std::string(entry->key())});
+      continue;
+    }
+    if (!entry->stored()) {
+      ++counts.on_disk;
+      entry->set_stored(true);
+    }
+    if (batch_->bytes.size() == row.offset) append_row_header(batch_->bytes);
+    append_row_entry(batch_->bytes, entry->key(), entry->state());
+  }
+  row.bytes = batch_->bytes.size() - row.offset;
+  batch_->rows.push_back(row);
+}
+
+void Checkpointer::save_counts(uint16_t slot) {
+  std::vector<SavedCounts> saved;
+  for (uint16_t db = 0; db < store_.shape().databases; ++db) {
+    if (!store_.table_.has_database(db)) continue;
+    const SlotCounts& counts = store_.table_.counts(db, slot);
+    if (counts.on_disk == 0) continue;
+    saved.push_back({db, counts.on_disk, std::min(counts.volatile_keys, counts.on_disk),
+                     counts.next_expiry_ms});
+  }
+  batch_->meta.push_back({count_record_name(slot), encode_counts(saved), batch_->rows.size()});
+}
+
+void Checkpointer::next_slot() {
+  slot_ += store_.shape().shards;
+  db_ = 0;
+  hash_ = 0;
+  slot_touched_ = false;
+  clock_.clear();
+}
+
+void Checkpointer::send() {
+  batch_->slots_end = std::min<unsigned>(slot_, object::kSlots);
+  batch_->journal_position = store_.journal().end_position();
+  memory_bytes_ = batch_->bytes.capacity() + batch_->rows.capacity() * sizeof(Batch::Row);
+  store_.statistics_.checkpoint_rows_last += batch_->rows.size();
+  if (batch_->empty()) return committed({});
+  // The rows say what the journal's end says: they must not be on disk before it is.
+  waiting_for_sync_ = true;
+  store_.when_synced(batch_->journal_position, [this] { transact(); });
+}
+
+void Checkpointer::transact() {
+  waiting_for_sync_ = false;
+  thread_.post([this, batch = batch_, &rows = store_.rows_, &loop = store_.loop_] {
+    loop.post([this, status = batch->write(rows)]() mutable { committed(std::move(status)); });
+  });
+}
+
+void Checkpointer::committed(runtime::Status status) {
+  if (!status) {
+    if (!failing_) spdlog::warn("Checkpoint of shard {} failed, trying again: {}",
+                                store_.shape().shard, status.error().message);
+    failing_ = true;
+    ++store_.statistics_.checkpoint_failures;
+    retry_ = store_.loop_.start_timer(kRetryUs, 0, [this] { transact(); });
+    return;
+  }
+  if (failing_) spdlog::info("Checkpoint of shard {} goes on", store_.shape().shard);
+  failing_ = false;
+  committed_slot_ = batch_->slots_end;
+  if (batch_->disk_bytes_used != 0) store_.disk_bytes_used_ = batch_->disk_bytes_used;
+  forget_tombstones();
+  const bool last = batch_->last;
+  batch_ = std::make_shared<Batch>();
+  memory_bytes_ = 0;
+  if (last) return finish();
+  slice();
+}
+
+void Checkpointer::forget_tombstones() {
+  for (const Batch::Removed& removed : batch_->removed) {
+    const object::Key key{removed.key, object::key_hash(removed.key, store_.shape().hash_seed),
+                          removed.slot, removed.db};
+    Entry* entry = store_.find(key);
+    if (entry != nullptr && entry->form() == Form::tombstone && !entry->dirty() &&
+        !entry->stored()) {
+      store_.table_.erase(key, entry);
+    }
+  }
+}
+
+void Checkpointer::finish() {
+  running_ = false;
+  batch_.reset();
+  StoreStatistics& statistics = store_.statistics_;
+  ++statistics.checkpoints_completed;
+  statistics.checkpoint_us_last = store_.loop_.clock().monotonic_us() - started_us_;
+  statistics.checkpoint_completed_ms = store_.now_ms();
+  store_.journal().remove_before(journal_start_);
+  if (store_.on_checkpoint_) store_.on_checkpoint_();
+  for (auto& done : std::exchange(done_, std::exchange(done_next_, {}))) done();
+  if (std::exchange(again_, false) && !running_) begin();
+}
+
+}  // namespace quorate::storage

@@ -1,0 +1,293 @@
+#include "storage/residency.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "storage/checkpointer.h"
+
+namespace quorate::storage {
+namespace {
+
+constexpr size_t kDemotedPerTurn = 512;
+constexpr size_t kCellsPerTurn = 2048;
+constexpr size_t kEvictedPerTurn = 64;
+constexpr size_t kWarmRows = 512;
+constexpr size_t kWarmBytes = 256u << 10;
+// LMDB's dirty pages, the checkpoint's batch and the allocator's slack are not the table's: leave them room.
+constexpr uint64_t kReserveDivisor = 8;
+constexpr uint64_t kReserveMax = 48ull << 20;
+constexpr uint64_t kDiskReliefDivisor = 20;
+
+}  // namespace
+
+void Residency::load(const object::Key& key, Done done) {
+  const RowKey row{key.slot, key.db, key.hash};
+  auto [at, fresh] = loading_.try_emplace(row);
+  at->second.push_back(std::move(done));
+  if (fresh) wanted_.push_back(row);
+}
+
+runtime::Status Residency::load_now(const object::Key& key, RowStore::ReadTransaction& rows) {
+  const RowKey row_key{key.slot, key.db, key.hash};
+  auto row = rows.get(row_key);
+  if (!row) return std::unexpected(row.error());
+  if (!row->has_value() || store_.counts(key).rows_stale) return {};
+  if ((*row)->damaged) {
+    ++store_.statistics_.damaged_rows;
+    spdlog::error("A row of slot {} is damaged; the journal overrides it", key.slot);
+    return {};
+  }
+  return admit(row_key, (*row)->value);
+}
+
+// Puts the keys of a row into memory. Those that are there already are newer.
+runtime::Status Residency::admit(const RowKey& at, std::string_view row) {
+  SlotCounts& counts = store_.table_.counts(at.db, at.slot);
+  const bool whole = visit_row(row, [&](const RowEntry& of) {
+    const object::Key key{of.key, at.hash, at.slot, at.db};
+    if (counts.cold == 0 || store_.find(key) != nullptr) return;
+    Entry* entry = Entry::make(of.key, of.state);
+    entry->set_stored(true);
+    entry->set_referenced(true);
+    entry->access = initial_access(store_.settings_.eviction, store_.now_ms());
+    store_.table_.insert(key, entry);
+    --counts.cold;
+    --store_.cold_rows_;
+    ++store_.statistics_.loaded_keys;
+  });
+  if (whole) return {};
+  ++store_.statistics_.damaged_rows;
+  return runtime::fail("a row of slot " + std::to_string(at.slot) + " is malformed");
+}
+
+void Residency::loaded(std::vector<ColdResult> results) {
+  for (ColdResult& result : results) {
+    runtime::Status status;
+    switch (result.kind) {
+      case ColdResult::Kind::found:
+        status = admit(result.key, result.row);
+        break;
+      case ColdResult::Kind::absent:
+        break;
+      case ColdResult::Kind::damaged:
+        ++store_.statistics_.damaged_rows;
+        status = runtime::fail("a row of slot " + std::to_string(result.key.slot) + " is damaged");
+        break;
+      case ColdResult::Kind::failed:
+        status = std::unexpected(result.error);
+        break;
+    }
+    const auto at = loading_.find(result.key);
+    if (at == loading_.end()) continue;
+    std::vector<Done> waiting = std::move(at->second);
+    loading_.erase(at);
+    for (Done& done : waiting) done(status);
+  }
+}
+
+void Residency::end_turn() {
+  if (!wanted_.empty()) {
+    store_.cold_reader_.read(std::exchange(wanted_, {}), store_.loop_,
+                             [this](std::vector<ColdResult> results) { loaded(std::move(results)); });
+  }
+  out_of_memory_ = false;
+  const uint64_t disk_max = store_.settings_.disk_bytes_max;
+  const bool evicts = store_.settings_.eviction.policy != EvictionPolicy::noeviction;
+  if (disk_max != 0 && store_.disk_bytes_used_ > disk_max) {
+    if (evicts) {
+      relieve_disk();
+    } else {
+      out_of_memory_ = true;
+    }
+  }
+  if (!over_limit()) return;
+  if (evicts && disk_max == 0) {
+    evict_some();
+  } else {
+    demote_some();
+  }
+}
+
+// Disk use is known anew only when a checkpoint has erased rows, so evict what the last figure asks for, once.
+void Residency::relieve_disk() {
+  const uint64_t checkpoints = store_.statistics_.checkpoints_completed;
+  if (relief_checkpoint_ != checkpoints) {
+    relief_checkpoint_ = checkpoints;
+    relief_bytes_ = store_.disk_bytes_used_ - store_.settings_.disk_bytes_max +
+                    store_.settings_.disk_bytes_max / kDiskReliefDivisor;
+  }
+  for (size_t i = 0; i < kEvictedPerTurn && relief_bytes_ > 0; ++i) {
+    const uint64_t before = store_.table_.memory_bytes();
+    if (!evict_one()) {
+      out_of_memory_ = true;
+      return;
+    }
+    const uint64_t freed = before - std::min(before, store_.table_.memory_bytes());
+    relief_bytes_ -= std::min(relief_bytes_, std::max<uint64_t>(freed, 64));
+    if (relief_bytes_ == 0) store_.checkpoint(nullptr);
+  }
+}
+
+uint64_t Residency::memory_limit() const {
+  const uint64_t limit = store_.settings_.memory_bytes_max;
+  return limit - std::min(kReserveMax / store_.shape().shards, limit / kReserveDivisor);
+}
+
+bool Residency::over_limit() const {
+  return store_.settings_.memory_bytes_max != 0 && store_.memory_bytes() > memory_limit();
+}
+
+bool Residency::demotable(const Entry* entry, uint16_t slot) const {
+  return !entry->dirty() && entry->stored() && entry->form() != Form::tombstone &&
+         store_.checkpointer_->committed(*entry, slot);
+}
+
+void Residency::demote_some() {
+  const auto& shape = store_.shape();
+  size_t budget = kCellsPerTurn;
+  const size_t before = store_.statistics_.demoted_keys;
+  const unsigned places = shape.slots() * shape.databases;
+  for (unsigned place = 0; place < places && budget > 0; ++place) {
+    const auto slot = static_cast<uint16_t>(hand_slot_ * shape.shards + shape.shard);
+    if (!demote_slot(hand_db_, slot, budget)) break;
+    hand_hash_ = 0;
+    if (++hand_db_ < shape.databases) continue;
+    hand_db_ = 0;
+    hand_slot_ = (hand_slot_ + 1) % shape.slots();
+    if (store_.statistics_.demoted_keys - before >= kDemotedPerTurn) break;
+  }
+  // Go on in another turn, unless all that is left must wait for a checkpoint.
+  if (store_.statistics_.demoted_keys != before && over_limit()) store_.loop_.post([] {});
+}
+
+// Returns false when the budget ended within the slot.
+bool Residency::demote_slot(uint16_t db, uint16_t slot, size_t& budget) {
+  if (!store_.table_.has_database(db)) return true;
+  SlotCounts& counts = store_.table_.counts(db, slot);
+  if (counts.resident == 0) return true;
+  victims_.clear();
+  uint64_t group_hash = 0;
+  size_t group_begin = 0;
+  bool group_stays = false;
+  // Keys of one hash share a row: they leave together or not at all.
+  const auto end_group = [&] {
+    if (group_stays) victims_.resize(group_begin);
+    group_begin = victims_.size();
+    group_stays = false;
+  };
+  const bool complete = store_.table_.visit_slot(db, slot, hand_hash_, [&](uint64_t hash, Entry* entry) {
+    if (hash != group_hash) {
+      end_group();
+      if (budget == 0) {
+        hand_hash_ = hash;
+        return false;
+      }
+      group_hash = hash;
+    }
+    if (budget > 0) --budget;
+    if (entry->referenced() || !demotable(entry, slot)) {
+      entry->set_referenced(false);
+      group_stays = true;
+    } else {
+      victims_.emplace_back(hash, entry);
+    }
+    return true;
+  });
+  end_group();
+  for (const auto& [hash, entry] : victims_) {
+    store_.table_.erase({entry->key(), hash, slot, db}, entry);
+  }
+  counts.cold += static_cast<uint32_t>(victims_.size());
+  store_.cold_rows_ += victims_.size();
+  store_.statistics_.demoted_keys += victims_.size();
+  return complete;
+}
+
+void Residency::evict_some() {
+  for (size_t i = 0; i < kEvictedPerTurn && over_limit(); ++i) {
+    if (evict_one()) continue;
+    out_of_memory_ = over_limit();
+    return;
+  }
+  if (over_limit()) store_.loop_.post([] {});
+}
+
+bool Residency::evict_one() {
+  const EvictionSettings& eviction = store_.settings_.eviction;
+  if (!store_.write_refusal().empty()) return false;
+  const uint64_t now = store_.now_ms();
+  Entry* best = nullptr;
+  object::Key best_key;
+  uint64_t best_score = 0;
+  // Few keys may qualify under a volatile policy: probe more often than Redis's samples before giving up.
+  const unsigned probes = eviction.volatile_only() ? eviction.samples * 16 : eviction.samples;
+  for (uint16_t db = 0; db < store_.shape().databases; ++db) {
+    if (!store_.table_.has_database(db) || store_.table_.size(db) == 0) continue;
+    if (eviction.volatile_only() && store_.volatile_keys(db) == 0) continue;
+    unsigned taken = 0;
+    for (unsigned i = 0; i < probes && taken < eviction.samples; ++i) {
+      object::Key key;
+      Entry* entry = store_.table_.sample(db, store_.random_.next(), &key);
+      if (entry == nullptr || entry->form() == Form::tombstone) continue;
+      if (eviction.volatile_only() && entry->expiry_ms() == 0) continue;
+      ++taken;
+      const uint64_t score = eviction_score(eviction, *entry, now, store_.random_);
+      if (best != nullptr && score <= best_score) continue;
+      best = entry;
+      best_key = key;
+      best_score = score;
+    }
+  }
+  if (best == nullptr) return false;
+  store_.remove(best_key, best);
+  ++store_.statistics_.evicted_keys;
+  return true;
+}
+
+void Residency::start_warming() {
+  if (store_.cold_rows_ == 0 || warming_) return;
+  warming_ = true;
+  warm_from_ = {static_cast<uint16_t>(store_.shape().shard), 0, 0};
+  warm();
+}
+
+// Reads one stretch of a slot after the other while memory has room for it.
+void Residency::warm() {
+  const auto& shape = store_.shape();
+  const uint64_t limit = store_.settings_.memory_bytes_max;
+  if (limit != 0 && store_.memory_bytes() > memory_limit() / 10 * 9) {
+    warming_ = false;
+    return;
+  }
+  while (warm_from_.slot < object::kSlots &&
+         (!store_.table_.has_database(warm_from_.db) ||
+          store_.table_.counts(warm_from_.db, warm_from_.slot).cold == 0)) {
+    warm_from_.hash = 0;
+    if (++warm_from_.db < shape.databases) continue;
+    warm_from_.db = 0;
+    warm_from_.slot = static_cast<uint16_t>(warm_from_.slot + shape.shards);
+  }
+  if (warm_from_.slot >= object::kSlots) {
+    warming_ = false;
+    return;
+  }
+  store_.cold_reader_.scan(
+      warm_from_, kWarmRows, kWarmBytes, store_.loop_,
+      [this](std::vector<ColdResult> rows, bool more) {
+        for (const ColdResult& row : rows) {
+          if (row.kind == ColdResult::Kind::found) (void)admit(row.key, row.row);
+        }
+        if (more && !rows.empty()) {
+          warm_from_.hash = rows.back().key.hash + 1;
+        } else if (++warm_from_.db == store_.shape().databases) {
+          warm_from_ = {static_cast<uint16_t>(warm_from_.slot + store_.shape().shards), 0, 0};
+        } else {
+          warm_from_.hash = 0;
+        }
+        warm();
+      });
+}
+
+}  // namespace quorate::storage

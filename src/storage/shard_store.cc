@@ -1,0 +1,325 @@
+#include "quorate/storage/shard_store.h"
+
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "storage/checkpointer.h"
+#include "storage/expiry_cycle.h"
+#include "storage/residency.h"
+
+namespace quorate::storage {
+namespace {
+
+constexpr size_t kRemovedFreedPerTurn = 512;
+// Above this part of the memory limit, dirty data holds clients back (DESIGN 4).
+constexpr uint64_t kBacklogDivisor = 3;
+constexpr uint64_t kCheckpointDirtyDivisor = 5;
+// A journal longer than this would make a restart slow, however large the data is.
+constexpr uint64_t kCheckpointBytesMax = 1ull << 30;
+
+bool visible(const Entry* entry) { return entry != nullptr && entry->form() != Form::tombstone; }
+
+}  // namespace
+
+ShardStore::ShardStore(Parts parts, Shape shape, StoreSettings settings)
+    : shape_(shape),
+      settings_(settings),
+      loop_(parts.loop),
+      random_(parts.random),
+      journal_(std::move(parts.journal)),
+      rows_(parts.rows),
+      cold_reader_(parts.cold_reader),
+      table_(shape.shard, shape.shards, shape.databases),
+      clocks_(shape.shard, shape.shards, shape.actor),
+      key_counts_(shape.databases),
+      volatile_counts_(shape.databases),
+      checkpointer_(std::make_unique<Checkpointer>(*this, parts.checkpoint_thread)),
+      residency_(std::make_unique<Residency>(*this)),
+      expiry_cycle_(std::make_unique<ExpiryCycle>(*this)) {
+  journal_->on_synced([this] { synced(); });
+  journal_->on_failed([this] { journal_failed(); });
+}
+
+ShardStore::~ShardStore() {
+  for (Entry* entry : removed_) Entry::destroy(entry);
+}
+
+void ShardStore::load(const object::Key& key, std::move_only_function<void(runtime::Status)> done) {
+  residency_->load(key, std::move(done));
+}
+
+EntryState ShardStore::next_state(const object::Key& key, const Entry* before, const Value& value) {
+  EntryState state;
+  state.form = value.form;
+  state.dot = clocks_.issue(key.slot);
+  state.hlc = hlc_.next_after(before != nullptr ? before->hlc() : 0, now_ms());
+  state.expiry_ms = value.expiry_ms;
+  state.payload = value.payload;
+  return state;
+}
+
+void ShardStore::log(RecordType type, const object::Key& key, const EntryState& state) {
+  char* room = journal_->reserve(record_bytes_max(key.name.size(), state.payload.size()));
+  journal_->commit(encode_record({type, key.slot, key.db, key.name, state}, room));
+}
+
+Entry* ShardStore::put(const object::Key& key, Entry* before, const Value& value) {
+  const EntryState state = next_state(key, before, value);
+  log(RecordType::put, key, state);
+  return store(key, before, state);
+}
+
+void ShardStore::remove(const object::Key& key, Entry* before) {
+  const EntryState state = next_state(key, before, Value{Form::tombstone, 0, {}});
+  log(RecordType::remove, key, state);
+  drop(key, before, state);
+}
+
+void ShardStore::set_expiry(const object::Key& key, Entry* entry, uint64_t expiry_ms) {
+  EntryState state = next_state(key, entry, {entry->form(), expiry_ms, entry->payload()});
+  log(RecordType::put, key, state);
+  SlotCounts& slot = counts(key);
+  count_expiry(key, slot, entry->expiry_ms(), expiry_ms);
+  entry->set_expiry(expiry_ms, state.dot, state.hlc);
+  mark_dirty(slot, entry);
+}
+
+bool ShardStore::expire_if_due(const object::Key& key, Entry* entry) {
+  if (entry->form() == Form::tombstone || entry->live_at(now_ms())) return false;
+  remove(key, entry);
+  ++statistics_.expired_keys;
+  return true;
+}
+
+Entry* ShardStore::store(const object::Key& key, Entry* before, const EntryState& state) {
+  SlotCounts& slot = counts(key);
+  const bool was_visible = visible(before);
+  count_expiry(key, slot, was_visible ? before->expiry_ms() : 0, state.expiry_ms);
+  if (!was_visible) {
+    ++slot.live;
+    ++key_counts_[key.db];
+  }
+  Entry* entry = before;
+  if (before == nullptr) {
+    entry = Entry::make(key.name, state);
+    entry->access = initial_access(settings_.eviction, now_ms());
+    table_.insert(key, entry);
+  } else if (!before->assign(state)) {
+    entry = Entry::make(key.name, state);
+    entry->access = before->access;
+    entry->set_stored(before->stored());
+    entry->set_generation(before->generation());
+    if (before->dirty()) unmark_dirty(slot, before);
+    table_.replace(key, before, entry);
+  }
+  entry->set_referenced(true);
+  mark_dirty(slot, entry);
+  return entry;
+}
+
+void ShardStore::drop(const object::Key& key, Entry* before, const EntryState& state) {
+  SlotCounts& slot = counts(key);
+  count_expiry(key, slot, before->expiry_ms(), 0);
+  --slot.live;
+  --key_counts_[key.db];
+  if (before->dirty()) unmark_dirty(slot, before);
+  if (!before->stored()) {
+    table_.erase(key, before);
+    return;
+  }
+  // The row outlives the key until a checkpoint has erased it: remember that it must not be believed.
+  Entry* tombstone = Entry::make(key.name, state);
+  tombstone->set_stored(true);
+  table_.replace(key, before, tombstone);
+  mark_dirty(slot, tombstone);
+}
+
+void ShardStore::flush(uint16_t db) {
+  if (!table_.has_database(db)) return;
+  for (unsigned slot = shape_.shard; slot < object::kSlots; slot += shape_.shards) {
+    const SlotCounts& slot_counts = table_.counts(db, static_cast<uint16_t>(slot));
+    if (slot_counts.live == 0 && slot_counts.resident == 0) continue;
+    object::Key place;
+    place.slot = static_cast<uint16_t>(slot);
+    place.db = db;
+    log(RecordType::flush, place, next_state(place, nullptr, Value{Form::tombstone, 0, {}}));
+    flush_slot(db, place.slot);
+  }
+}
+
+void ShardStore::flush_slot(uint16_t db, uint16_t slot) {
+  SlotCounts& slot_counts = table_.counts(db, slot);
+  key_counts_[db] -= slot_counts.live;
+  volatile_counts_[db] -= slot_counts.volatile_keys;
+  cold_rows_ -= slot_counts.cold;
+  const size_t first = removed_.size();
+  table_.take_slot(db, slot, removed_);
+  for (size_t i = first; i < removed_.size(); ++i) {
+    if (removed_[i]->dirty()) unmark_dirty(slot_counts, removed_[i]);
+  }
+  slot_counts.live = slot_counts.cold = slot_counts.volatile_keys = 0;
+  slot_counts.next_expiry_ms = UINT64_MAX;
+  // Rows written by the checkpoint under way count too: their batch may commit after this.
+  slot_counts.rows_stale = slot_counts.rows_stale || slot_counts.on_disk != 0 || checkpoint_running();
+  slot_counts.on_disk = 0;
+}
+
+void ShardStore::mark_dirty(SlotCounts& slot, Entry* entry) {
+  if (entry->dirty()) return;
+  entry->set_dirty(true);
+  ++slot.dirty;
+  dirty_bytes_ += entry->memory_bytes();
+}
+
+void ShardStore::unmark_dirty(SlotCounts& slot, Entry* entry) {
+  entry->set_dirty(false);
+  --slot.dirty;
+  dirty_bytes_ -= entry->memory_bytes();
+}
+
+void ShardStore::count_expiry(const object::Key& key, SlotCounts& slot, uint64_t before_ms,
+                              uint64_t after_ms) {
+  if (before_ms != 0) {
+    --slot.volatile_keys;
+    --volatile_counts_[key.db];
+  }
+  if (after_ms != 0) {
+    ++slot.volatile_keys;
+    ++volatile_counts_[key.db];
+    if (after_ms < slot.next_expiry_ms) slot.next_expiry_ms = after_ms;
+  }
+}
+
+runtime::Status ShardStore::replay(const Record& record, RowStore::ReadTransaction& rows) {
+  if (clocks_.covers(record.slot, record.state.dot)) return {};
+  clocks_.add(record.slot, record.state.dot);
+  // Our own past is believed even if the wall clock has gone back since: later versions must exceed it.
+  (void)hlc_.next_after(record.state.hlc, now_ms());
+  if (record.type == RecordType::flush) {
+    flush_slot(record.db, record.slot);
+    return {};
+  }
+  const object::Key key{record.key, object::key_hash(record.key, shape_.hash_seed), record.slot,
+                        record.db};
+  Entry* before = find(key);
+  if (before == nullptr && is_cold(key)) {
+    if (auto loaded = residency_->load_now(key, rows); !loaded) return loaded;
+    before = find(key);
+  }
+  if (record.type == RecordType::put) {
+    store(key, before, record.state);
+  } else if (visible(before)) {
+    drop(key, before, record.state);
+  }
+  return {};
+}
+
+runtime::Status ShardStore::restore_slot(const SavedSlot& saved) {
+  clocks_.restore(saved.slot, saved.clock);
+  for (const SavedCounts& of : saved.databases) {
+    if (of.db >= shape_.databases) {
+      return runtime::fail("the data holds keys of database " + std::to_string(of.db) +
+                           ": start with 'databases' at least " + std::to_string(of.db + 1));
+    }
+    SlotCounts& slot = table_.counts(of.db, saved.slot);
+    slot.live = slot.cold = slot.on_disk = of.keys;
+    slot.volatile_keys = of.volatile_keys;
+    slot.next_expiry_ms = of.next_expiry_ms;
+    key_counts_[of.db] += of.keys;
+    volatile_counts_[of.db] += of.volatile_keys;
+    cold_rows_ += of.keys;
+  }
+  return {};
+}
+
+runtime::Status ShardStore::end_turn() {
+  runtime::Status written = journal_->write_batch();
+  residency_->end_turn();
+  if (checkpointer_->due()) checkpointer_->start(nullptr);
+  if (!removed_.empty()) free_some_removed();
+  return written;
+}
+
+void ShardStore::free_some_removed() {
+  for (size_t i = 0; i < kRemovedFreedPerTurn && !removed_.empty(); ++i) {
+    Entry::destroy(removed_.back());
+    removed_.pop_back();
+  }
+  if (removed_.empty()) {
+    removed_.shrink_to_fit();
+  } else {
+    loop_.post([] {});  // another turn, to go on
+  }
+}
+
+void ShardStore::start_background() {
+  residency_->start_warming();
+  expiry_cycle_->start();
+}
+
+void ShardStore::when_synced(uint64_t position, std::function<void()> done) {
+  sync_waiters_.emplace_back(position, std::move(done));
+  if (journal_failed_ || journal_->synced_position() >= position) {
+    loop_.post([this] { synced(); });
+  } else {
+    journal_->request_sync();
+  }
+}
+
+void ShardStore::synced() {
+  const uint64_t position = journal_->synced_position();
+  std::vector<std::function<void()>> due;
+  std::erase_if(sync_waiters_, [&](auto& waiter) {
+    if (!journal_failed_ && waiter.first > position) return false;
+    due.push_back(std::move(waiter.second));
+    return true;
+  });
+  for (auto& done : due) done();
+  if (!sync_waiters_.empty()) journal_->request_sync();
+  if (on_synced_) on_synced_();
+}
+
+// Linux forgets what a failed fdatasync could not write. Nothing is accepted until a checkpoint holds everything
+// in memory; it cannot wait for the journal meanwhile.
+void ShardStore::journal_failed() {
+  if (journal_failed_) return;
+  spdlog::error("Journal of shard {} could not be synced; taking a checkpoint instead", shape_.shard);
+  journal_failed_ = true;
+  synced();
+  checkpoint([this] {
+    journal_failed_ = false;
+    if (auto status = journal_->restart(journal_->written_position()); !status) {
+      spdlog::error("Journal of shard {} cannot go on: {}", shape_.shard, status.error().message);
+    }
+  });
+}
+
+void ShardStore::checkpoint(std::function<void()> done) { checkpointer_->start(std::move(done)); }
+bool ShardStore::checkpoint_running() const { return checkpointer_->running(); }
+bool ShardStore::checkpoint_failing() const { return checkpointer_->failing(); }
+
+bool ShardStore::backlogged() const {
+  const uint64_t limit = settings_.memory_bytes_max;
+  return limit != 0 && dirty_bytes_ >= limit / kBacklogDivisor;
+}
+
+uint64_t ShardStore::checkpoint_dirty_bytes() const {
+  const uint64_t limit = settings_.memory_bytes_max;
+  return limit == 0 ? UINT64_MAX : limit / kCheckpointDirtyDivisor;
+}
+
+uint64_t ShardStore::checkpoint_journal_bytes() const {
+  const uint64_t growth = table_.memory_bytes() / 100 * settings_.checkpoint_growth_percent;
+  return std::max(settings_.checkpoint_bytes_min / shape_.shards,
+                  std::min(growth, kCheckpointBytesMax / shape_.shards));
+}
+
+const std::string& ShardStore::write_refusal() const { return journal_->blocked_reason(); }
+bool ShardStore::out_of_memory() const { return residency_->out_of_memory(); }
+
+uint64_t ShardStore::memory_bytes() const {
+  return table_.memory_bytes() + journal_->statistics().memory_bytes + checkpointer_->memory_bytes();
+}
+
+}  // namespace quorate::storage

@@ -132,7 +132,7 @@ void SimLoop::schedule_turn(uint64_t at_us) {
   });
 }
 
-void SimLoop::run_turn([[maybe_unused]] uint64_t at_us) {
+void SimLoop::run_turn() {
   const std::shared_ptr<State> state = state_;  // a task may crash this very node
   state->turn_at_us = UINT64_MAX;
   ++turns_;

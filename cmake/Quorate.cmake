@@ -24,7 +24,8 @@ target_compile_options(quorate_flags INTERFACE -Wall -Wextra -Wpedantic -Werror
   -fno-omit-frame-pointer)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC bug 105651: "..." + std::string is taken for an overlapping copy.
-  target_compile_options(quorate_flags INTERFACE -Wno-restrict)
+  target_compile_options(quorate_flags INTERFACE -Wno-restrict
+    -Wno-unknown-warning-option)
 endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   # The baseline every x86-64 server of the last decade has; CRC32C needs SSE 4.2.

@@ -1,8 +1,7 @@
 #include "quorate/cluster/node_identity.h"
 
-#include <fmt/format.h>
-
 #include <charconv>
+#include <fmt/format.h>
 #include <map>
 #include <vector>
 

@@ -5,8 +5,8 @@
 
 namespace quorate::coordinator {
 
-void ExclusiveOperation::start(ShardCoordinator& home, std::vector<object::Key> keys, bool writes,
-                               Run run, runtime::Task finished) {
+void ExclusiveOperation::start(ShardCoordinator& home, const std::vector<object::Key>& keys,
+                               bool writes, Run run, runtime::Task finished) {
   auto operation =
       std::make_shared<ExclusiveOperation>(home, writes, std::move(run), std::move(finished));
   operation->visits_.resize(home.shards().size());
@@ -36,13 +36,15 @@ void ExclusiveOperation::visit_next() {
 void ExclusiveOperation::acquire_next(Visit& visit) {
   if (visit.acquired == visit.slots.size()) return load_all(visit);
   const uint16_t slot = visit.slots[visit.acquired++];
+  visit.shard->store().pin(slot);
   visit.shard->gates().acquire(slot,
                                [self = shared_from_this(), &visit] { self->acquire_next(visit); });
 }
 
 void ExclusiveOperation::load_all(Visit& visit) {
   storage::ShardStore& store = visit.shard->store();
-  if (writes_ && !store.write_refusal().empty()) visit.status = runtime::fail(store.write_refusal());
+  if (writes_ && !store.write_refusal().empty())
+    visit.status = runtime::fail(store.write_refusal());
   visit.loading = 1;
   for (const object::Key& key : visit.keys) {
     if (store.find(key) != nullptr || !store.is_cold(key)) continue;
@@ -89,15 +91,22 @@ void ExclusiveOperation::run() {
 
 void ExclusiveOperation::settle(Visit& visit, std::vector<ForeignKey> changed) {
   if (visit.shard == &home_) {
-    for (const uint16_t slot : visit.slots) home_.gates().release(slot);
+    release(visit);
     return settled();
   }
   visit.shard->loop().post(
       [self = shared_from_this(), &visit, changed = std::move(changed)]() mutable {
         apply(*visit.shard, changed);
-        for (const uint16_t slot : visit.slots) visit.shard->gates().release(slot);
+        release(visit);
         visit.shard->after_turn(self->home_.loop(), [self] { self->settled(); });
       });
+}
+
+void ExclusiveOperation::release(const Visit& visit) {
+  for (const uint16_t slot : visit.slots) {
+    visit.shard->store().unpin(slot);
+    visit.shard->gates().release(slot);
+  }
 }
 
 void ExclusiveOperation::apply(ShardCoordinator& shard, std::vector<ForeignKey>& changed) {

@@ -1,10 +1,10 @@
 // ExclusiveOperation: one command over several keys, under way.
 //
-// It visits the shards of its keys in order. On each it acquires the gates of its slots, loads what is cold
-// and copies the keys; back home it runs the command on the copies and its own keys, sends every shard the
-// changes of its keys together with the release of its slots, and ends when all have answered.
-// It owns itself: the last step deletes it. Thread: its members belong to the home shard, except while a
-// visit is under way, when the visited shard alone touches `visit`.
+// It visits the shards of its keys in order. On each it acquires the gates of its slots, loads what
+// is cold and copies the keys; back home it runs the command on the copies and its own keys, sends
+// every shard the changes of its keys together with the release of its slots, and ends when all
+// have answered. It owns itself: the last step deletes it. Thread: its members belong to the home
+// shard, except while a visit is under way, when the visited shard alone touches `visit`.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,7 @@ class ExclusiveOperation : public std::enable_shared_from_this<ExclusiveOperatio
  public:
   using Run = ShardCoordinator::Run;
 
-  static void start(ShardCoordinator& home, std::vector<object::Key> keys, bool writes, Run run,
+  static void start(ShardCoordinator& home, const std::vector<object::Key>& keys, bool writes, Run run,
                     runtime::Task finished);
 
   ExclusiveOperation(ShardCoordinator& home, bool writes, Run run, runtime::Task finished)
@@ -42,6 +42,7 @@ class ExclusiveOperation : public std::enable_shared_from_this<ExclusiveOperatio
   void gathered(Visit& visit);
   void run();
   void settle(Visit& visit, std::vector<ForeignKey> changed);
+  static void release(const Visit& visit);
   static void apply(ShardCoordinator& shard, std::vector<ForeignKey>& changed);
   void settled();
 

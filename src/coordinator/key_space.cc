@@ -25,7 +25,7 @@ int64_t counter_total(std::string_view payload) {
 
 // Two's complement, little endian, as Form::counter says.
 std::array<char, kTotalBytes> encode_total(int64_t total) {
-  std::array<char, kTotalBytes> bytes;
+  std::array<char, kTotalBytes> bytes{};
   std::memset(bytes.data(), total < 0 ? 0xff : 0, bytes.size());
   std::memcpy(bytes.data(), &total, sizeof total);
   return bytes;
@@ -47,7 +47,9 @@ ForeignKey::ForeignKey(const object::Key& of, const Entry* source) : name(of.nam
 }
 
 ForeignKey::ForeignKey(ForeignKey&& other) noexcept
-    : name(std::move(other.name)), key(other.key), entry(std::move(other.entry)),
+    : name(std::move(other.name)),
+      key(other.key),
+      entry(std::move(other.entry)),
       changed(other.changed) {
   key.name = name;  // a short name moves with its string
 }
@@ -154,13 +156,13 @@ runtime::Result<int64_t> KeySpace::increment(KeyRef& ref, int64_t amount) {
     return runtime::fail("increment or decrement would overflow");
   }
   const uint64_t expiry_ms = ref.exists ? ref.expiry_ms() : 0;
-  // Every replica has every dot while the node is alone, so contributions fold into one total; a value that
-  // a client wrote stays the text that it is.
+  // Every replica has every dot while the node is alone, so contributions fold into one total; a
+  // value that a client wrote stays the text that it is.
   if (!ref.exists || ref.entry->form() == Form::counter) {
     const auto total = encode_total(after);
     put(ref, {total.data(), total.size()}, expiry_ms, Form::counter);
   } else {
-    std::array<char, 24> digits;
+    std::array<char, 24> digits{};
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), after).ptr;
     put(ref, {digits.data(), static_cast<size_t>(end - digits.data())}, expiry_ms);
   }

@@ -31,7 +31,7 @@ void ShardCoordinator::admitted(const object::Key& key, Run run) {
 
 void ShardCoordinator::run_exclusively(std::vector<object::Key> keys, bool writes, Run run,
                                        runtime::Task finished) {
-  ExclusiveOperation::start(*this, std::move(keys), writes, std::move(run), std::move(finished));
+  ExclusiveOperation::start(*this, keys, writes, std::move(run), std::move(finished));
 }
 
 void ShardCoordinator::after_turn(runtime::Executor& receiver, runtime::Task task) {

@@ -50,8 +50,8 @@ void match_keys(ShardEngine& engine, uint16_t db, const std::string& pattern,
   auto matches = std::make_shared<Matches>();
   KeyWalk::start(
       engine, {db},
-      [matches, pattern](Position, std::string_view name) {
-        if (glob_match(pattern, name)) matches->add(name);
+      [matches, pattern, all = pattern == "*"](Position, std::string_view name) {
+        if (all || glob_match(pattern, name)) matches->add(name);
       },
       [matches, finish = std::move(finish)](const runtime::Result<Position>& reached) mutable {
         if (!reached) matches->status = std::unexpected(reached.error());
@@ -78,7 +78,8 @@ struct Pick {
   runtime::Status status;
 };
 
-// Walks `steps` keys from a place; the last one that was met is the pick.
+// Walks `steps` keys from a place; the last one that is met is the pick. Where none is left (the others have
+// expired) the first of the shard is.
 void pick_by_walk(ShardEngine& engine, uint16_t db, Position from, uint64_t steps,
                   ShardEngine::Continuation<Pick> finish) {
   auto pick = std::make_shared<Pick>();
@@ -92,7 +93,6 @@ void pick_by_walk(ShardEngine& engine, uint16_t db, Position from, uint64_t step
       },
       [&engine, db, from, pick,
        finish = std::move(finish)](const runtime::Result<Position>& reached) mutable {
-        // Only expired keys behind a place inside: look again from the beginning.
         if (reached && !pick->name && from != 0) {
           return pick_by_walk(engine, db, 0, 1, std::move(finish));
         }

@@ -1,9 +1,10 @@
-// ForwardedBatch: single-key requests of one connection that its session could not run at once, on their way
-// to the shard of their keys (perhaps its own) and back with the replies.
+// ForwardedBatch: single-key requests of one connection that its session could not run at once, on
+// their way to the shard of their keys (perhaps its own) and back with the replies.
 //
-// One message each way, whatever the number of requests. On the shard each request runs as soon as its key
-// can be had; the replies go back together when the last is done, no earlier than the journal allows.
-// Thread: the home shard's until send(), then the target's, then again the home's in deliver().
+// One message each way, whatever the number of requests. On the shard each request runs as soon as
+// its key can be had; the replies go back together when the last is done, no earlier than the
+// journal allows. Thread: the home shard's until send(), then the target's, then again the home's
+// in deliver().
 #pragma once
 
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include "quorate/redis/output_buffer.h"
 #include "quorate/redis/session.h"
+
 #include "redis/request_copies.h"
 
 namespace quorate::redis {

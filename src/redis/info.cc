@@ -45,8 +45,8 @@ void add_statistics(storage::StoreStatistics& to, const storage::StoreStatistics
 
 uint64_t sync_lag_ms(const storage::Journal& journal, uint64_t now_us) {
   if (journal.synced_position() >= journal.written_position()) return 0;
-  const uint64_t synced_us = journal.statistics().last_sync_monotonic_us;
-  return now_us > synced_us ? (now_us - synced_us) / 1000 : 0;
+  const uint64_t since_us = journal.statistics().unsynced_since_monotonic_us;
+  return now_us > since_us ? (now_us - since_us) / 1000 : 0;
 }
 
 void count_keys(const storage::ShardStore& store, ShardFacts& facts) {

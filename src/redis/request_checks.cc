@@ -9,9 +9,8 @@ constexpr size_t kShownBytesMax = 128;
 
 // "ERR unknown command 'foo', with args beginning with: 'a' 'b' "
 std::string unknown_command(Args args) {
-  std::string text =
-      "ERR unknown command '" + std::string(args[0].substr(0, kShownBytesMax)) +
-      "', with args beginning with: ";
+  std::string text = "ERR unknown command '" + std::string(args[0].substr(0, kShownBytesMax)) +
+                     "', with args beginning with: ";
   std::string shown;
   for (size_t i = 1; i < args.size() && shown.size() < kShownBytesMax; ++i) {
     shown += "'" + std::string(args[i].substr(0, kShownBytesMax - shown.size())) + "' ";

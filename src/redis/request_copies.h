@@ -1,4 +1,5 @@
-// RequestCopies: requests that outlive the input they were parsed from, in a few allocations for all of them.
+// RequestCopies: requests that outlive the input they were parsed from, in a few allocations for
+// all of them.
 //
 // add() while requests are being collected, then seal(), then request(i). Thread: one at a time.
 #pragma once

@@ -118,8 +118,8 @@ void Session::process() {
   }
 }
 
-// Parses as many requests as are complete, starts fetching all they touch, and runs them. Returns the bytes
-// done with; 0 if nothing could be.
+// Parses as many requests as are complete, starts fetching all they touch, and runs them. Returns
+// the bytes done with; 0 if nothing could be.
 size_t Session::take_batch(std::string_view input) {
   RequestBatch& batch = engine_.batch();
   storage::ShardStore& store = engine_.store();
@@ -164,8 +164,8 @@ size_t Session::run_batch(RequestBatch& batch) {
   size_t done = 0;
   for (size_t i = 0; i < batch.size(); ++i) {
     const RequestBatch::Item& item = batch.item(i);
-    const Request request{item.spec,     batch.args(item),  batch.keys(item),
-                          client_.db,    client_.protocol,  client_.no_touch};
+    const Request request{item.spec,  batch.args(item), batch.keys(item),
+                          client_.db, client_.protocol, client_.no_touch};
     if (item.bad_keys) {
       ReplyWriter(reply_place(), client_.protocol)
           .error("ERR Invalid arguments specified for command");
@@ -294,7 +294,8 @@ void Session::unblock() {
 
 // Where the reply of a request that runs now goes: behind all replies still to come.
 OutputBuffer& Session::reply_place() {
-  if (pending_.empty()) [[likely]] return out_;
+  if (pending_.empty()) [[likely]]
+    return out_;
   if (!pending_.back().done) new_pending().done = true;
   return pending_.back().bytes;
 }
@@ -313,7 +314,8 @@ void Session::reply_done(PendingReply& reply) {
   if (pending_.empty() && !processing_) drain_pending();
 }
 
-// Runs input that was waiting, in a turn of its own: whoever calls may be in the middle of another session.
+// Runs input that was waiting, in a turn of its own: whoever calls may be in the middle of another
+// session.
 void Session::drain_pending() {
   engine_.loop().post([self = shared_from_this()] {
     if (self->closed_) return;

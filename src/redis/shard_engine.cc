@@ -1,18 +1,19 @@
 #include "quorate/redis/shard_engine.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
+#include <spdlog/spdlog.h>
 #include <utility>
 
 #include "quorate/redis/session.h"
+
 #include "redis/request_batch.h"
 #include "redis/request_checks.h"
 
 namespace quorate::redis {
 namespace {
 
-// Large reads: a pipelining client's requests arrive, and are prefetched, many at a time (DESIGN 3).
+// Large reads: a pipelining client's requests arrive, and are prefetched, many at a time (DESIGN
+// 3).
 constexpr size_t kReadBytes = 256 * 1024;
 constexpr uint64_t kSecondUs = 1'000'000;
 constexpr uint64_t kRetryUs = 100'000;
@@ -88,9 +89,16 @@ void ShardEngine::run(const Request& request, OutputBuffer& out, ClientState* cl
   ++statistics_.commands;
   ++statistics_.calls[spec.id];
   const size_t reply_begin = out.size();
-  CommandContext context{spec,   request.args, request.keys, reply,
-                         coordinator_.keys(), *this, request.db, client,
-                         request.no_touch, std::move(make_deferred)};
+  CommandContext context{spec,
+                         request.args,
+                         request.keys,
+                         reply,
+                         coordinator_.keys(),
+                         *this,
+                         request.db,
+                         client,
+                         request.no_touch,
+                         std::move(make_deferred)};
   spec.handler(context);
   if (out.size() > reply_begin && out.data()[reply_begin] == '-') [[unlikely]] {
     ++statistics_.error_replies;

@@ -1,13 +1,13 @@
 #include "quorate/runtime/process.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
 #include <pthread.h>
 #include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <cstdio>
-#include <filesystem>
 #include <thread>
+#include <unistd.h>
 
 // jemalloc's statistics; absent where a sanitizer brings its own allocator.
 extern "C" __attribute__((weak)) int mallctl(const char* name, void* old, size_t* old_bytes,

@@ -1,8 +1,8 @@
 // TaskStack: the lock-free mailbox behind Executor::post().
 //
-// Posters push onto a shared stack; the one consumer takes it whole and reverses it, which restores the order
-// of each poster. push() tells whether the stack was empty, so that only the first task of a batch pays for a
-// wake-up. Thread: push() any, take() the consumer only.
+// Posters push onto a shared stack; the one consumer takes it whole and reverses it, which restores
+// the order of each poster. push() tells whether the stack was empty, so that only the first task
+// of a batch pays for a wake-up. Thread: push() any, take() the consumer only.
 #pragma once
 
 #include <atomic>

@@ -1,16 +1,15 @@
 #include "quorate/runtime/uv_loop.h"
 
+#include <atomic>
+#include <ctime>
 #include <fcntl.h>
 #include <netdb.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
-#include <uv.h>
-
-#include <atomic>
 #include <utility>
+#include <uv.h>
 
 #include "runtime/task_stack.h"
 #include "runtime/uv_stream.h"
@@ -114,7 +113,8 @@ class UvListener final : public Listener {
   }
 
  private:
-  static constexpr int kAcceptsPerTurnMax = 1000;  // as Redis: a flood of connects must not starve the loop
+  static constexpr int kAcceptsPerTurnMax =
+      1000;  // as Redis: a flood of connects must not starve the loop
   struct Poll {
     uv_poll_t handle{};
     int descriptor = -1;
@@ -139,7 +139,8 @@ class UvLoopImpl final : public UvLoop {
     loop_.data = this;
     async_.data = this;
     check_.data = this;
-    uv_async_init(&loop_, &async_, [](uv_async_t* h) { static_cast<UvLoopImpl*>(h->data)->drain(); });
+    uv_async_init(&loop_, &async_,
+                  [](uv_async_t* h) { static_cast<UvLoopImpl*>(h->data)->drain(); });
     uv_check_init(&loop_, &check_);
     uv_check_start(&check_, [](uv_check_t* h) { static_cast<UvLoopImpl*>(h->data)->end_turn(); });
     // Timers run before the poll phase: their effects leave at once, not a poll later.
@@ -232,7 +233,8 @@ Result<int> bind_socket(const addrinfo& address, int backlog, const std::string&
   if (address.ai_family == AF_INET6) {
     setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   }
-  if (bind(descriptor, address.ai_addr, address.ai_addrlen) != 0 || listen(descriptor, backlog) != 0) {
+  if (bind(descriptor, address.ai_addr, address.ai_addrlen) != 0 ||
+      listen(descriptor, backlog) != 0) {
     const int code = errno;
     ::close(descriptor);
     return fail_errno(code, "Creating server TCP listening socket " + where + ": bind");
@@ -254,9 +256,8 @@ Result<std::unique_ptr<Listener>> UvLoopImpl::listen_tcp(const std::string& host
                                &hints, &found);
   const std::string where = host + ":" + std::to_string(port);
   if (code != 0) {
-    return std::unexpected(
-        Error{EADDRNOTAVAIL, "Creating server TCP listening socket " + where + ": " +
-                                 gai_strerror(code)});
+    return std::unexpected(Error{EADDRNOTAVAIL, "Creating server TCP listening socket " + where +
+                                                    ": " + gai_strerror(code)});
   }
   const Result<int> descriptor = bind_socket(*found, backlog, where);
   freeaddrinfo(found);

@@ -2,11 +2,10 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <string>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <string>
 
 namespace quorate::runtime {
 namespace {
@@ -88,7 +87,8 @@ class UvStream final : public Stream {
   }
 
   void resume_reading() override {
-    if (state_ != nullptr && !state_->closing) uv_read_start(state_->stream(), &on_allocate, &on_read);
+    if (state_ != nullptr && !state_->closing)
+      uv_read_start(state_->stream(), &on_allocate, &on_read);
   }
 
   size_t try_write(std::string_view bytes) override {

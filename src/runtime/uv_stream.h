@@ -1,12 +1,11 @@
 // A libuv TCP or pipe handle as a Stream. Private to runtime.
 //
-// Lifetime: the handle must outlive uv_close()'s callback, the Stream object may die earlier; so the handle
-// lives in its own heap block that closes and frees itself.
+// Lifetime: the handle must outlive uv_close()'s callback, the Stream object may die earlier; so
+// the handle lives in its own heap block that closes and frees itself.
 #pragma once
 
-#include <uv.h>
-
 #include <memory>
+#include <uv.h>
 
 #include "quorate/runtime/error.h"
 #include "quorate/runtime/stream.h"

@@ -1,8 +1,7 @@
-#include <pthread.h>
-
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <pthread.h>
 #include <thread>
 
 #include "quorate/runtime/uv_loop.h"

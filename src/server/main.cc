@@ -16,9 +16,12 @@ const char* malloc_conf = "background_thread:false,dirty_decay_ms:1000,muzzy_dec
 }
 
 int main(int argc, char** argv) {
-  using namespace quorate::server;
+  using quorate::server::CommandLine;
+  using quorate::server::Config;
+  using quorate::server::Node;
   const std::vector<std::string_view> arguments(argv + 1, argv + argc);
-  auto command_line = read_command_line(arguments, process_config_files(), QUORATE_VERSION);
+  auto command_line = quorate::server::read_command_line(
+      arguments, quorate::server::process_config_files(), QUORATE_VERSION);
   if (!command_line) {
     std::fprintf(stderr, "%s\n", command_line.error().message.c_str());
     return EXIT_FAILURE;
@@ -28,15 +31,16 @@ int main(int argc, char** argv) {
     return EXIT_SUCCESS;
   }
   if (command_line->action == CommandLine::Action::show_help) {
-    std::fputs(command_line_help().c_str(), stdout);
+    std::fputs(quorate::server::command_line_help().c_str(), stdout);
     return EXIT_SUCCESS;
   }
   const Config& config = command_line->config;
-  if (auto log = set_up_log(config.logfile, config.loglevel); !log) {
+  if (auto log = quorate::server::set_up_log(config.logfile, config.loglevel); !log) {
     std::fprintf(stderr, "%s\n", log.error().message.c_str());
     return EXIT_FAILURE;
   }
-  auto node = Node::start({config, command_line->config_file, command_line->warnings, QUORATE_VERSION});
+  auto node =
+      Node::start({config, command_line->config_file, command_line->warnings, QUORATE_VERSION});
   if (!node) {
     std::fprintf(stderr, "%s\n", node.error().message.c_str());
     return EXIT_FAILURE;

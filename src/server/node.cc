@@ -1,10 +1,9 @@
 #include "quorate/server/node.h"
 
-#include <signal.h>
-#include <spdlog/spdlog.h>
-
 #include <atomic>
 #include <cerrno>
+#include <csignal>
+#include <spdlog/spdlog.h>
 #include <utility>
 
 #include "quorate/cluster/node_identity.h"
@@ -12,6 +11,7 @@
 #include "quorate/runtime/process.h"
 #include "quorate/server/log.h"
 #include "quorate/storage/recovery.h"
+
 #include "server/settings_of.h"
 #include "server/shard_thread.h"
 
@@ -39,8 +39,10 @@ constexpr std::string_view kProtectedMode =
 class NodeImpl final : public Node, public redis::ServerControl {
  public:
   explicit NodeImpl(Start start)
-      : start_(std::move(start)), clock_(runtime::make_system_clock()),
-        random_(runtime::make_system_random()), files_(runtime::make_posix_file_system()),
+      : start_(std::move(start)),
+        clock_(runtime::make_system_clock()),
+        random_(runtime::make_system_random()),
+        files_(runtime::make_posix_file_system()),
         loop_(runtime::UvLoop::make()),
         config_(start_.config, [this](const ConfigStore::Snapshot& config) { apply(*config); }) {
     redis::register_all_commands(commands_);
@@ -50,7 +52,8 @@ class NodeImpl final : public Node, public redis::ServerControl {
     listeners_.clear();
     for (auto& shard : shards_) shard->loop().stop();
     for (auto& shard : shards_) shard->join();
-    // What the workers still do may post to shards; what shards hold may use the workers: threads end first.
+    // What the workers still do may post to shards; what shards hold may use the workers: threads
+    // end first.
     cold_pool_.clear();
     checkpoint_thread_.reset();
     sync_thread_.reset();
@@ -170,9 +173,10 @@ runtime::Status NodeImpl::open_identity() {
     store_id = std::move(*record);
   }
   if (!loaded->has_value() && store_id) {
-    return runtime::fail("the data directory '" + directory_ +
-                         "' has data but no node.identity, which gives it meaning: restore that file "
-                         "or start with an empty directory");
+    return runtime::fail(
+        "the data directory '" + directory_ +
+        "' has data but no node.identity, which gives it meaning: restore that file "
+        "or start with an empty directory");
   }
   identity_found_ = loaded->has_value();
   identity_ = identity_found_ ? std::move(**loaded) : cluster::NodeIdentity::make(*random_);
@@ -215,12 +219,14 @@ runtime::Status NodeImpl::open_shards() {
   facts_.tcp_port = config.port;
   facts_.threads = threads;
 
-  const ShardThread::Shared shared{*files_,      *rows_,    *cold_reader_, *sync_thread_,
-                                   *checkpoint_thread_, identity_.actors, commands_, *this};
+  const ShardThread::Shared shared{
+      *files_,          *rows_,    *cold_reader_, *sync_thread_, *checkpoint_thread_,
+      identity_.actors, commands_, *this};
   const object::ActorId actor = *identity_.actors.find(identity_.actor());
   for (unsigned i = 0; i < threads; ++i) {
-    const storage::Journal::Options journal{directory_, identity_.starts, i, threads,
-                                            config.journal_segment_size_bytes, sync_policy(config)};
+    const storage::Journal::Options journal{
+        directory_,         identity_.starts, i, threads, config.journal_segment_size_bytes,
+        sync_policy(config)};
     const storage::ShardStore::Shape shape{i, threads, config.databases, actor,
                                            identity_.hash_seed};
     auto shard = ShardThread::make(shared, journal, shape, config);
@@ -243,16 +249,17 @@ runtime::Status NodeImpl::open_shards() {
 
 runtime::Status NodeImpl::recover() {
   std::vector<storage::ShardStore*> stores;
+  stores.reserve(shards_.size());
   for (auto& shard : shards_) stores.push_back(&shard->store());
   const uint64_t began_us = clock_->monotonic_us();
   uint64_t logged_us = began_us;
-  auto report = storage::recover(
-      *files_, directory_, *rows_, stores, identity_.starts, start_.config.repair_journal,
-      [&](uint64_t done, uint64_t all) {
-        if (clock_->monotonic_us() - logged_us < kProgressLogUs) return;
-        logged_us = clock_->monotonic_us();
-        spdlog::info("Recovering: {} of {} MiB of the journal", done >> 20, all >> 20);
-      });
+  auto report = storage::recover(*files_, directory_, *rows_, stores, identity_.starts,
+                                 start_.config.repair_journal, [&](uint64_t done, uint64_t all) {
+                                   if (clock_->monotonic_us() - logged_us < kProgressLogUs) return;
+                                   logged_us = clock_->monotonic_us();
+                                   spdlog::info("Recovering: {} of {} MiB of the journal",
+                                                done >> 20, all >> 20);
+                                 });
   if (!report) {
     return runtime::fail(report.error().message +
                          " (repair-journal yes cuts the journal there and starts)");
@@ -340,8 +347,12 @@ bool NodeImpl::run() {
     if (!saved) spdlog::warn("{}", saved.error().message);
     clean_ = saved.has_value();
   }
-  if (!start_.config.pidfile.empty()) (void)files_->remove(start_.config.pidfile);
-  if (!start_.config.unixsocket.empty()) (void)files_->remove(start_.config.unixsocket);
+  for (const std::string& file : {start_.config.pidfile, start_.config.unixsocket}) {
+    if (file.empty()) continue;
+    if (auto removed = files_->remove(file); !removed) {
+      spdlog::debug("{}", removed.error().message);
+    }
+  }
   spdlog::info(clean_ ? "Stopped cleanly, bye bye..." : "Stopped, but not cleanly");
   return clean_;
 }
@@ -353,7 +364,8 @@ void NodeImpl::accept(int descriptor) {
     rejected_.fetch_add(1, std::memory_order_relaxed);
     return runtime::refuse_socket(descriptor, kTooManyClients);
   }
-  if (config.protected_mode && config.requirepass.empty() && !runtime::is_local_socket(descriptor)) {
+  if (config.protected_mode && config.requirepass.empty() &&
+      !runtime::is_local_socket(descriptor)) {
     rejected_.fetch_add(1, std::memory_order_relaxed);
     return runtime::refuse_socket(descriptor, kProtectedMode);
   }

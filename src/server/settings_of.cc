@@ -31,8 +31,7 @@ std::string policy_name(const Config& config) {
 }
 
 redis::EngineSettings engine_settings(const Config& config) {
-  const auto& output =
-      config.client_output_buffer_limits[static_cast<size_t>(ClientClass::normal)];
+  const auto& output = config.client_output_buffer_limits[static_cast<size_t>(ClientClass::normal)];
   redis::EngineSettings settings;
   settings.password = config.requirepass;
   settings.databases = config.databases;

@@ -1,10 +1,10 @@
 #include "server/shard_thread.h"
 
 #include <spdlog/spdlog.h>
-
 #include <utility>
 
 #include "quorate/runtime/process.h"
+
 #include "server/settings_of.h"
 
 namespace quorate::server {
@@ -28,8 +28,8 @@ runtime::Result<std::unique_ptr<ShardThread>> ShardThread::make(
       storage::ShardStore::Parts{*shard->loop_, *shard->random_, std::move(*journal), shared.rows,
                                  shared.cold_reader, shared.checkpoint_thread},
       shape, store_settings(config, shape.shards));
-  shard->coordinator_ = std::make_unique<coordinator::ShardCoordinator>(
-      *shard->loop_, *shard->store_, shared.actors);
+  shard->coordinator_ =
+      std::make_unique<coordinator::ShardCoordinator>(*shard->loop_, *shard->store_, shared.actors);
   shard->coordinator_->set_syncs_always(journal_options.policy == storage::SyncPolicy::always);
   shard->engine_ = std::make_unique<redis::ShardEngine>(
       redis::ShardEngine::Parts{*shard->loop_, *shard->random_, *shard->coordinator_,

@@ -1,7 +1,7 @@
 // ShardThread: everything one shard owns, and the thread it runs on.
 //
-// Built and recovered on the control thread; from run() on, only its own thread touches it, others post to
-// loop(). Thread: as said.
+// Built and recovered on the control thread; from run() on, only its own thread touches it, others
+// post to loop(). Thread: as said.
 #pragma once
 
 #include <memory>
@@ -29,10 +29,9 @@ class ShardThread {
     redis::ServerControl& control;
   };
 
-  static runtime::Result<std::unique_ptr<ShardThread>> make(const Shared& shared,
-                                                            const storage::Journal::Options& journal,
-                                                            const storage::ShardStore::Shape& shape,
-                                                            const Config& config);
+  static runtime::Result<std::unique_ptr<ShardThread>> make(
+      const Shared& shared, const storage::Journal::Options& journal,
+      const storage::ShardStore::Shape& shape, const Config& config);
   ~ShardThread();
 
   runtime::UvLoop& loop() { return *loop_; }
@@ -44,8 +43,8 @@ class ShardThread {
   // From another thread: takes over a connection.
   void open_session(int descriptor, unsigned keepalive_s, uint64_t client_id);
   void apply(const Config& config, unsigned shards);
-  // Closes the connections, makes the journal durable, then ends the thread. `ended(clean)` is called on the
-  // shard's thread as the last thing.
+  // Closes the connections, makes the journal durable, then ends the thread. `ended(clean)` is
+  // called on the shard's thread as the last thing.
   void stop(std::function<void(bool clean)> ended);
   void join();
 

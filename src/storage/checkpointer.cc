@@ -1,15 +1,14 @@
 #include "storage/checkpointer.h"
 
 #include <spdlog/spdlog.h>
-
 #include <utility>
 
 namespace quorate::storage {
 namespace {
 
 constexpr uint64_t kBatchBytes = 4ull << 20;
-// LMDB copies each page it changes into memory until the commit, and keeps that memory: small transactions
-// keep the process small (ARCHITECTURE.md has the measurement).
+// LMDB copies each page it changes into memory until the commit, and keeps that memory: small
+// transactions keep the process small (ARCHITECTURE.md has the measurement).
 constexpr uint64_t kTransactionBytes = 8ull << 20;
 constexpr size_t kEntriesPerSlice = 256;
 constexpr size_t kSlotsPerSlice = 1024;
@@ -46,7 +45,8 @@ struct Checkpointer::Batch {
   bool last = false;
 
   bool empty() const { return meta.empty(); }
-  // One or several transactions, none of which parts a slot's rows from its records. May be repeated.
+  // One or several transactions, none of which parts a slot's rows from its records. May be
+  // repeated.
   runtime::Status write(RowStore& store);
 
  private:
@@ -79,7 +79,8 @@ runtime::Status Checkpointer::Batch::write(RowStore& store) {
     if (!transaction) return std::unexpected(transaction.error());
     while (record < meta.size() && (*transaction)->dirty_bytes() < kTransactionBytes) {
       const size_t rows_end = meta[record].rows_end;
-      if (auto status = write_rows(**transaction, row, stale_done, rows_end); !status) return status;
+      if (auto status = write_rows(**transaction, row, stale_done, rows_end); !status)
+        return status;
       for (; record < meta.size() && meta[record].rows_end == rows_end; ++record) {
         const Meta& of = meta[record];
         if (auto status = (*transaction)->put_meta(of.name, of.value); !status) return status;
@@ -173,21 +174,20 @@ bool Checkpointer::walk_slot(uint16_t slot, size_t& budget) {
 bool Checkpointer::walk_database(uint16_t slot, uint16_t db, size_t& budget) {
   std::vector<Entry*> group;  // the entries of one hash
   uint64_t group_hash = 0;
-  const bool complete =
-      store_.table_.visit_slot(db, slot, hash_, [&](uint64_t hash, Entry* entry) {
-        if (!group.empty() && hash != group_hash) {
-          take_group(slot, db, group_hash, group);
-          group.clear();
-          if (budget == 0 || batch_->bytes.size() >= kBatchBytes) {
-            hash_ = hash;
-            return false;
-          }
-        }
-        group_hash = hash;
-        group.push_back(entry);
-        if (budget > 0) --budget;
-        return true;
-      });
+  const bool complete = store_.table_.visit_slot(db, slot, hash_, [&](uint64_t hash, Entry* entry) {
+    if (!group.empty() && hash != group_hash) {
+      take_group(slot, db, group_hash, group);
+      group.clear();
+      if (budget == 0 || batch_->bytes.size() >= kBatchBytes) {
+        hash_ = hash;
+        return false;
+      }
+    }
+    group_hash = hash;
+    group.push_back(entry);
+    if (budget > 0) --budget;
+    return true;
+  });
   if (complete && !group.empty()) take_group(slot, db, group_hash, group);
   return complete;
 }
@@ -205,10 +205,8 @@ void Checkpointer::take_group(uint16_t slot, uint16_t db, uint64_t hash,
       entry->set_generation(generation_);
     }
     if (entry->form() == Form::tombstone) {
-      if (entry->stored()) {
-        --counts.on_disk;
-        entry->set_stored(false);
-      }
+      // It stays `stored` until the commit: the row is there to be read until then.
+      if (entry->stored()) --counts.on_disk;
       batch_->removed.push_back({slot, db, std::string(entry->key())});
       continue;
     }
@@ -225,7 +223,8 @@ void Checkpointer::take_group(uint16_t slot, uint16_t db, uint64_t hash,
 
 void Checkpointer::save_counts(uint16_t slot) {
   std::vector<SavedCounts> saved;
-  for (uint16_t db = 0; db < store_.shape().databases; ++db) {
+  const auto databases = static_cast<uint16_t>(store_.shape().databases);
+  for (uint16_t db = 0; db < databases; ++db) {
     if (!store_.table_.has_database(db)) continue;
     const SlotCounts& counts = store_.table_.counts(db, slot);
     if (counts.on_disk == 0) continue;
@@ -263,8 +262,9 @@ void Checkpointer::transact() {
 
 void Checkpointer::committed(runtime::Status status) {
   if (!status) {
-    if (!failing_) spdlog::warn("Checkpoint of shard {} failed, trying again: {}",
-                                store_.shape().shard, status.error().message);
+    if (!failing_)
+      spdlog::warn("Checkpoint of shard {} failed, trying again: {}", store_.shape().shard,
+                   status.error().message);
     failing_ = true;
     ++store_.statistics_.checkpoint_failures;
     retry_ = store_.loop_.start_timer(kRetryUs, 0, [this] { transact(); });
@@ -272,6 +272,7 @@ void Checkpointer::committed(runtime::Status status) {
   }
   if (failing_) spdlog::info("Checkpoint of shard {} goes on", store_.shape().shard);
   failing_ = false;
+  ++store_.commits_;
   committed_slot_ = batch_->slots_end;
   if (batch_->disk_bytes_used != 0) store_.disk_bytes_used_ = batch_->disk_bytes_used;
   forget_tombstones();
@@ -282,15 +283,17 @@ void Checkpointer::committed(runtime::Status status) {
   slice();
 }
 
+// The rows of the batch's tombstones are gone now. A key that was written again meanwhile has no row.
 void Checkpointer::forget_tombstones() {
   for (const Batch::Removed& removed : batch_->removed) {
     const object::Key key{removed.key, object::key_hash(removed.key, store_.shape().hash_seed),
                           removed.slot, removed.db};
     Entry* entry = store_.find(key);
-    if (entry != nullptr && entry->form() == Form::tombstone && !entry->dirty() &&
-        !entry->stored()) {
-      store_.table_.erase(key, entry);
-    }
+    if (entry == nullptr) continue;  // flushed
+    entry->set_stored(false);
+    if (entry->form() != Form::tombstone) continue;
+    if (entry->dirty()) store_.unmark_dirty(store_.counts(key), entry);
+    store_.table_.erase(key, entry);
   }
 }
 

@@ -1,14 +1,15 @@
 // Checkpointer: takes one shard's dirty entries to the row store, in the order of the rows.
 //
-// A checkpoint is one walk over the shard's slots. The walk copies dirty entries into a batch, a bounded slice
-// per loop turn; a full batch waits until the journal is synced as far as the batch saw it, then the checkpoint
-// thread writes it as one transaction, with the clocks and counts of its slots. A transaction that fails (disk
-// full) is tried again each second, for ever: the journal still holds everything. When the last transaction has
-// committed, journal segments that began before the walk did are removed.
+// A checkpoint is one walk over the shard's slots. The walk copies dirty entries into a batch, a
+// bounded slice per loop turn; a full batch waits until the journal is synced as far as the batch
+// saw it, then the checkpoint thread writes it as one transaction, with the clocks and counts of
+// its slots. A transaction that fails (disk full) is tried again each second, for ever: the journal
+// still holds everything. When the last transaction has committed, journal segments that began
+// before the walk did are removed.
 //
-// Entries of a batch are marked clean, with the checkpoint's generation, when they are copied; they may leave
-// memory once their slot lies before committed_slot() or no checkpoint runs. A change in between makes them
-// dirty again. Thread: the shard's, but for the transaction itself.
+// Entries of a batch are marked clean, with the checkpoint's generation, when they are copied; they
+// may leave memory once their slot lies before committed_slot() or no checkpoint runs. A change in
+// between makes them dirty again. Thread: the shard's, but for the transaction itself.
 #pragma once
 
 #include <functional>

@@ -13,20 +13,22 @@ constexpr size_t kColdBytesPerScan = 1u << 20;
 }  // namespace
 
 void ExpiryCycle::start() {
+  slot_ = store_.shape().shard;
   timer_ = store_.loop_.start_timer(kCycleUs, kCycleUs, [this] { run(); });
 }
 
 void ExpiryCycle::run() {
   const uint64_t now = store_.now_ms();
   const auto& shape = store_.shape();
-  const unsigned slots = object::kSlots / shape.shards;
+  const auto databases = static_cast<uint16_t>(shape.databases);
+  const unsigned slots = shape.slots();
   size_t budget = kEntriesPerCycle;
   if (!store_.write_refusal().empty()) return;  // a removal could not be recorded
   for (unsigned visited = 0; visited < slots && budget > 0; ++visited) {
     slot_ += shape.shards;
     if (slot_ >= object::kSlots) slot_ = shape.shard;
     const auto slot = static_cast<uint16_t>(slot_);
-    for (uint16_t db = 0; db < shape.databases; ++db) {
+    for (uint16_t db = 0; db < databases; ++db) {
       if (store_.volatile_keys(db) == 0) continue;
       if (store_.table().counts(db, slot).next_expiry_ms > now) continue;
       budget -= std::min(budget, expire_slot(db, slot));
@@ -67,7 +69,8 @@ size_t ExpiryCycle::expire_slot(uint16_t db, uint16_t slot) {
   return looked_at;
 }
 
-// Looks for due rows among those that are not in memory; loads them, so that the next cycle removes them.
+// Looks for due rows among those that are not in memory; loads them, so that the next cycle removes
+// them.
 void ExpiryCycle::scan_cold(RowKey from, uint64_t next_ms) {
   scanning_ = true;
   store_.cold_reader_.scan(

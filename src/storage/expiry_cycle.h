@@ -1,9 +1,9 @@
 // ExpiryCycle: removes keys whose time has come though nobody asks for them.
 //
-// Each (db, slot) carries a bound before which none of its keys expires, so a cycle only walks slots that are
-// due, a bounded number of entries per turn; rows that are not in memory are read for their expiry when their
-// slot is due, one scan at a time. Thread: the shard's. Source: DESIGN section 5; ten cycles a second as
-// Redis's default hz.
+// Each (db, slot) carries a bound before which none of its keys expires, so a cycle only walks
+// slots that are due, a bounded number of entries per turn; rows that are not in memory are read
+// for their expiry when their slot is due, one scan at a time. Thread: the shard's. Source: DESIGN
+// section 5; ten cycles a second as Redis's default hz.
 #pragma once
 
 #include <memory>

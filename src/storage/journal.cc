@@ -222,6 +222,9 @@ Status SegmentedJournal::write_pending() {
     spdlog::error("journal: {}; going on in a new segment", stored.error().message);
     if (last_try) return stored;
   }
+  if (synced_ >= written_) {
+    statistics_.unsynced_since_monotonic_us = loop_.clock().monotonic_us();
+  }
   written_ = current().end;
   ++statistics_.batches;
   statistics_.bytes += batch_bytes;
@@ -382,6 +385,7 @@ void SegmentedJournal::finish_sync(SyncOutcome outcome) {
   }
   ++statistics_.syncs;
   statistics_.last_sync_monotonic_us = outcome.began_us;
+  statistics_.unsynced_since_monotonic_us = outcome.began_us;
   synced_ = outcome.target;
   pump_sync();
   if (on_synced_) on_synced_();

@@ -108,7 +108,7 @@ Status LmdbEnvironment::extend_to_last_page() const {
   mdb_env_info(handle.get(), &info);
   int descriptor = -1;
   mdb_env_get_fd(handle.get(), &descriptor);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(descriptor, &status) < 0) return failure(errno, "stat data.mdb");
   const auto bytes = static_cast<off_t>((info.me_last_pgno + 1) * page_bytes);
   if (status.st_size < bytes && ::ftruncate(descriptor, bytes) < 0) {
@@ -171,7 +171,7 @@ Result<LmdbCursor> LmdbEnvironment::open_cursor(MDB_txn* transaction, MDB_dbi da
 uint64_t LmdbEnvironment::file_bytes() const {
   int descriptor = -1;
   mdb_env_get_fd(handle.get(), &descriptor);
-  struct stat status {};
+  struct stat status{};
   return ::fstat(descriptor, &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
 }
 

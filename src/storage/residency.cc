@@ -1,8 +1,7 @@
 #include "storage/residency.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
+#include <spdlog/spdlog.h>
 #include <utility>
 
 #include "storage/checkpointer.h"
@@ -15,7 +14,8 @@ constexpr size_t kCellsPerTurn = 2048;
 constexpr size_t kEvictedPerTurn = 64;
 constexpr size_t kWarmRows = 512;
 constexpr size_t kWarmBytes = 256u << 10;
-// LMDB's dirty pages, the checkpoint's batch and the allocator's slack are not the table's: leave them room.
+// LMDB's dirty pages, the checkpoint's batch and the allocator's slack are not the table's: leave
+// them room.
 constexpr uint64_t kReserveDivisor = 8;
 constexpr uint64_t kReserveMax = 48ull << 20;
 constexpr uint64_t kDiskReliefDivisor = 20;
@@ -62,8 +62,8 @@ runtime::Status Residency::admit(const RowKey& at, std::string_view row) {
   return runtime::fail("a row of slot " + std::to_string(at.slot) + " is malformed");
 }
 
-void Residency::loaded(std::vector<ColdResult> results) {
-  for (ColdResult& result : results) {
+void Residency::loaded(const std::vector<ColdResult>& results) {
+  for (const ColdResult& result : results) {
     runtime::Status status;
     switch (result.kind) {
       case ColdResult::Kind::found:
@@ -90,7 +90,7 @@ void Residency::loaded(std::vector<ColdResult> results) {
 void Residency::end_turn() {
   if (!wanted_.empty()) {
     store_.cold_reader_.read(std::exchange(wanted_, {}), store_.loop_,
-                             [this](std::vector<ColdResult> results) { loaded(std::move(results)); });
+                             [this](std::vector<ColdResult> results) { loaded(results); });
   }
   out_of_memory_ = false;
   const uint64_t disk_max = store_.settings_.disk_bytes_max;
@@ -110,7 +110,8 @@ void Residency::end_turn() {
   }
 }
 
-// Disk use is known anew only when a checkpoint has erased rows, so evict what the last figure asks for, once.
+// Disk use is known anew only when a checkpoint has erased rows, so evict what the last figure asks
+// for, once.
 void Residency::relieve_disk() {
   const uint64_t checkpoints = store_.statistics_.checkpoints_completed;
   if (relief_checkpoint_ != checkpoints) {
@@ -166,7 +167,7 @@ void Residency::demote_some() {
 bool Residency::demote_slot(uint16_t db, uint16_t slot, size_t& budget) {
   if (!store_.table_.has_database(db)) return true;
   SlotCounts& counts = store_.table_.counts(db, slot);
-  if (counts.resident == 0) return true;
+  if (counts.resident == 0 || store_.pinned(slot)) return true;
   victims_.clear();
   uint64_t group_hash = 0;
   size_t group_begin = 0;
@@ -177,24 +178,25 @@ bool Residency::demote_slot(uint16_t db, uint16_t slot, size_t& budget) {
     group_begin = victims_.size();
     group_stays = false;
   };
-  const bool complete = store_.table_.visit_slot(db, slot, hand_hash_, [&](uint64_t hash, Entry* entry) {
-    if (hash != group_hash) {
-      end_group();
-      if (budget == 0) {
-        hand_hash_ = hash;
-        return false;
-      }
-      group_hash = hash;
-    }
-    if (budget > 0) --budget;
-    if (entry->referenced() || !demotable(entry, slot)) {
-      entry->set_referenced(false);
-      group_stays = true;
-    } else {
-      victims_.emplace_back(hash, entry);
-    }
-    return true;
-  });
+  const bool complete =
+      store_.table_.visit_slot(db, slot, hand_hash_, [&](uint64_t hash, Entry* entry) {
+        if (hash != group_hash) {
+          end_group();
+          if (budget == 0) {
+            hand_hash_ = hash;
+            return false;
+          }
+          group_hash = hash;
+        }
+        if (budget > 0) --budget;
+        if (entry->referenced() || !demotable(entry, slot)) {
+          entry->set_referenced(false);
+          group_stays = true;
+        } else {
+          victims_.emplace_back(hash, entry);
+        }
+        return true;
+      });
   end_group();
   for (const auto& [hash, entry] : victims_) {
     store_.table_.erase({entry->key(), hash, slot, db}, entry);
@@ -221,9 +223,11 @@ bool Residency::evict_one() {
   Entry* best = nullptr;
   object::Key best_key;
   uint64_t best_score = 0;
-  // Few keys may qualify under a volatile policy: probe more often than Redis's samples before giving up.
+  // Few keys may qualify under a volatile policy: probe more often than Redis's samples before
+  // giving up.
   const unsigned probes = eviction.volatile_only() ? eviction.samples * 16 : eviction.samples;
-  for (uint16_t db = 0; db < store_.shape().databases; ++db) {
+  const auto databases = static_cast<uint16_t>(store_.shape().databases);
+  for (uint16_t db = 0; db < databases; ++db) {
     if (!store_.table_.has_database(db) || store_.table_.size(db) == 0) continue;
     if (eviction.volatile_only() && store_.volatile_keys(db) == 0) continue;
     unsigned taken = 0;
@@ -275,9 +279,14 @@ void Residency::warm() {
   }
   store_.cold_reader_.scan(
       warm_from_, kWarmRows, kWarmBytes, store_.loop_,
-      [this](std::vector<ColdResult> rows, bool more) {
+      [this, commits = store_.commits_](const std::vector<ColdResult>& rows, bool more) {
+        // A row that has changed since it was read must not come back.
+        if (commits != store_.commits_) return warm();
         for (const ColdResult& row : rows) {
-          if (row.kind == ColdResult::Kind::found) (void)admit(row.key, row.row);
+          if (row.kind != ColdResult::Kind::found || loading_.contains(row.key)) continue;
+          if (auto status = admit(row.key, row.row); !status) {
+            spdlog::warn("{}", status.error().message);
+          }
         }
         if (more && !rows.empty()) {
           warm_from_.hash = rows.back().key.hash + 1;

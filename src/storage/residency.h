@@ -1,8 +1,9 @@
 // Residency: which keys of a shard are in memory.
 //
-// Loads cold keys when a command needs them, demotes clean entries under memory pressure (a clock hand with a
-// second chance), really evicts where a cache policy says so, and warms memory after a start while there is room.
-// Work per turn is bounded. Thread: the shard's. Source: DESIGN section 4.
+// Loads cold keys when a command needs them, demotes clean entries under memory pressure (a clock
+// hand with a second chance), really evicts where a cache policy says so, and warms memory after a
+// start while there is room. Work per turn is bounded. Thread: the shard's. Source: DESIGN
+// section 4.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -28,10 +29,12 @@ class Residency {
 
  private:
   struct RowKeyHash {
-    size_t operator()(const RowKey& key) const { return key.hash ^ key.slot ^ size_t{key.db} << 32; }
+    size_t operator()(const RowKey& key) const {
+      return key.hash ^ key.slot ^ size_t { key.db } << 32;
+    }
   };
 
-  void loaded(std::vector<ColdResult> results);
+  void loaded(const std::vector<ColdResult>& results);
   runtime::Status admit(const RowKey& key, std::string_view row);
   bool over_limit() const;
   uint64_t memory_limit() const;

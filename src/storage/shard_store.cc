@@ -1,8 +1,7 @@
 #include "quorate/storage/shard_store.h"
 
-#include <utility>
-
 #include <spdlog/spdlog.h>
+#include <utility>
 
 #include "storage/checkpointer.h"
 #include "storage/expiry_cycle.h"
@@ -128,8 +127,12 @@ void ShardStore::drop(const object::Key& key, Entry* before, const EntryState& s
     table_.erase(key, before);
     return;
   }
-  // The row outlives the key until a checkpoint has erased it: remember that it must not be believed.
-  Entry* tombstone = Entry::make(key.name, state);
+  // The row outlives the key until a checkpoint has erased it: remember that it must not be
+  // believed.
+  EntryState nothing = state;
+  nothing.form = Form::tombstone;
+  nothing.payload = {};
+  Entry* tombstone = Entry::make(key.name, nothing);
   tombstone->set_stored(true);
   table_.replace(key, before, tombstone);
   mark_dirty(slot, tombstone);
@@ -161,7 +164,8 @@ void ShardStore::flush_slot(uint16_t db, uint16_t slot) {
   slot_counts.live = slot_counts.cold = slot_counts.volatile_keys = 0;
   slot_counts.next_expiry_ms = UINT64_MAX;
   // Rows written by the checkpoint under way count too: their batch may commit after this.
-  slot_counts.rows_stale = slot_counts.rows_stale || slot_counts.on_disk != 0 || checkpoint_running();
+  slot_counts.rows_stale =
+      slot_counts.rows_stale || slot_counts.on_disk != 0 || checkpoint_running();
   slot_counts.on_disk = 0;
 }
 
@@ -194,7 +198,8 @@ void ShardStore::count_expiry(const object::Key& key, SlotCounts& slot, uint64_t
 runtime::Status ShardStore::replay(const Record& record, RowStore::ReadTransaction& rows) {
   if (clocks_.covers(record.slot, record.state.dot)) return {};
   clocks_.add(record.slot, record.state.dot);
-  // Our own past is believed even if the wall clock has gone back since: later versions must exceed it.
+  // Our own past is believed even if the wall clock has gone back since: later versions must exceed
+  // it.
   (void)hlc_.next_after(record.state.hlc, now_ms());
   if (record.type == RecordType::flush) {
     flush_slot(record.db, record.slot);
@@ -280,11 +285,12 @@ void ShardStore::synced() {
   if (on_synced_) on_synced_();
 }
 
-// Linux forgets what a failed fdatasync could not write. Nothing is accepted until a checkpoint holds everything
-// in memory; it cannot wait for the journal meanwhile.
+// Linux forgets what a failed fdatasync could not write. Nothing is accepted until a checkpoint
+// holds everything in memory; it cannot wait for the journal meanwhile.
 void ShardStore::journal_failed() {
   if (journal_failed_) return;
-  spdlog::error("Journal of shard {} could not be synced; taking a checkpoint instead", shape_.shard);
+  spdlog::error("Journal of shard {} could not be synced; taking a checkpoint instead",
+                shape_.shard);
   journal_failed_ = true;
   synced();
   checkpoint([this] {
@@ -319,7 +325,8 @@ const std::string& ShardStore::write_refusal() const { return journal_->blocked_
 bool ShardStore::out_of_memory() const { return residency_->out_of_memory(); }
 
 uint64_t ShardStore::memory_bytes() const {
-  return table_.memory_bytes() + journal_->statistics().memory_bytes + checkpointer_->memory_bytes();
+  return table_.memory_bytes() + journal_->statistics().memory_bytes +
+         checkpointer_->memory_bytes();
 }
 
 }  // namespace quorate::storage

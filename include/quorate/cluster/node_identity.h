@@ -1,12 +1,12 @@
 // NodeIdentity: who this node is, and which life of it this is.
 //
-// Kept in one small text file in the data directory, replaced atomically. At each start it is rewritten, synced,
-// before anything is served: the start counter names the journal's generation, and the clean-stop mark is
-// consumed. A node whose last life did not end cleanly, or whose row store is not the one it knows (lost,
-// foreign, restored), takes a new epoch, so that no dot is ever issued twice. The table of actors gives dots
-// in storage their meaning; handles in it never change.
-// Errors: a damaged or foreign file is refused with a reason, never guessed at. Thread: the control thread.
-// Source: DESIGN section 5.
+// Kept in one small text file in the data directory, replaced atomically. At each start it is
+// rewritten, synced, before anything is served: the start counter names the journal's generation,
+// and the clean-stop mark is consumed. A node whose last life did not end cleanly, or whose row
+// store is not the one it knows (lost, foreign, restored), takes a new epoch, so that no dot is
+// ever issued twice. The table of actors gives dots in storage their meaning; handles in it never
+// change. Errors: a damaged or foreign file is refused with a reason, never guessed at. Thread: the
+// control thread. Source: DESIGN section 5.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,8 @@ struct NodeIdentity {
 
   static NodeIdentity make(runtime::Random& random);
 
-  // Begins a new life. `store_known`: the row store is the one of this identity. Returns whether the epoch is
-  // a new one.
+  // Begins a new life. `store_known`: the row store is the one of this identity. Returns whether
+  // the epoch is a new one.
   bool begin_life(bool store_known);
   object::Actor actor() const { return {node, epoch}; }
 

@@ -1,11 +1,12 @@
 // KeySpace: what a command function sees of the data, wherever the keys live.
 //
-// A command works on the keys it declared. On the shard that owns them, KeySpace reads and changes the store
-// directly. For an operation over several shards it works on copies of the foreign keys, gathered while their
-// slots were held, and records the changes, which the owners then apply; command functions cannot tell.
+// A command works on the keys it declared. On the shard that owns them, KeySpace reads and changes
+// the store directly. For an operation over several shards it works on copies of the foreign keys,
+// gathered while their slots were held, and records the changes, which the owners then apply;
+// command functions cannot tell.
 //
-// A KeyRef is valid until the next change through the KeySpace. Keys are resident: whoever runs a command has
-// loaded them before. Thread: the shard's. Time: Unix ms of the turn.
+// A KeyRef is valid until the next change through the KeySpace. Keys are resident: whoever runs a
+// command has loaded them before. Thread: the shard's. Time: Unix ms of the turn.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,7 @@ struct ForeignKey {
     void operator()(storage::Entry* entry) const { storage::Entry::destroy(entry); }
   };
   std::string name;
-  object::Key key;  // key.name views `name`
+  object::Key key;                                 // key.name views `name`
   std::unique_ptr<storage::Entry, Destroy> entry;  // null: absent
   bool changed = false;
 

@@ -1,13 +1,14 @@
 // ShardCoordinator: brings a command and its keys together on one shard.
 //
-// A command on resident keys of this shard with no gate closed runs at once; ready() is that question. Any
-// other goes through when_ready() (one key of this shard) or run_exclusively() (several keys, any shards),
-// which suspend it: they load what is cold, take the slots' gates, gather foreign keys, and then run it.
+// A command on resident keys of this shard with no gate closed runs at once; ready() is that
+// question. Any other goes through when_ready() (one key of this shard) or run_exclusively()
+// (several keys, any shards), which suspend it: they load what is cold, take the slots' gates,
+// gather foreign keys, and then run it.
 //
-// What leaves a shard for another one must not be seen before the journal has it: answers to other shards go
-// through after_turn(), which holds them until the turn's batch is written (and, under appendfsync always,
-// synced). Thread: the shard's; shards reach each other only through their loops.
-// Source: DESIGN sections 3 and 8.
+// What leaves a shard for another one must not be seen before the journal has it: answers to other
+// shards go through after_turn(), which holds them until the turn's batch is written (and, under
+// appendfsync always, synced). Thread: the shard's; shards reach each other only through their
+// loops. Source: DESIGN sections 3 and 8.
 #pragma once
 
 #include <deque>
@@ -48,23 +49,26 @@ class ShardCoordinator {
 
   // Whether a command on these keys can run here and now.
   bool ready(std::span<const object::Key> keys) const {
-    if (gates_.idle() && store_.cold_rows() == 0 && shards_.size() == 1) [[likely]] return true;
+    if (gates_.idle() && store_.cold_rows() == 0 && shards_.size() == 1) [[likely]]
+      return true;
     return ready_slowly(keys);
   }
 
-  // Runs `run` once `key` is resident and its slot's gate is open, in the order of the calls per key; at once
-  // if that is now. An error says that the key could not be loaded. `key.name` must stay until then.
+  // Runs `run` once `key` is resident and its slot's gate is open, in the order of the calls per
+  // key; at once if that is now. An error says that the key could not be loaded. `key.name` must
+  // stay until then.
   void when_ready(const object::Key& key, Run run);
 
-  // Runs `run` with all keys resident and their slots held, so that nothing else sees it half done. Afterwards
-  // the slots are released and `finished` is called when every shard has what `run` changed, durably.
-  // Views in `keys` must stay until `finished`. An error (a key could not be loaded, a shard refuses writes)
-  // means that `run` was called with it and must change nothing.
+  // Runs `run` with all keys resident and their slots held, so that nothing else sees it half done.
+  // Afterwards the slots are released and `finished` is called when every shard has what `run`
+  // changed, durably. Views in `keys` must stay until `finished`. An error (a key could not be
+  // loaded, a shard refuses writes) means that `run` was called with it and must change nothing.
   void run_exclusively(std::vector<object::Key> keys, bool writes, Run run, runtime::Task finished);
 
   // Posts `task` to `receiver` when everything this shard has changed so far may be answered for.
   void after_turn(runtime::Executor& receiver, runtime::Task task);
-  // Writes the journal and lets go what after_turn() held. Replies to clients may leave up to answerable().
+  // Writes the journal and lets go what after_turn() held. Replies to clients may leave up to
+  // answerable().
   runtime::Status end_turn();
   // Journal position up to which changes may be answered for.
   uint64_t answerable() const {

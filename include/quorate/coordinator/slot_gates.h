@@ -1,11 +1,11 @@
 // SlotGates: who may work on a slot when not everybody may.
 //
-// In the common case nothing is here and a command asks one question (idle()). Commands that had to suspend
-// are counted in flight on their slot; an operation over several slots acquires each of them exclusively,
-// which waits until nothing is in flight there and makes whatever comes later wait in order. So commands on
-// one slot never overtake an exclusive holder, nor each other around one.
-// Operations acquire their slots in the order (shard, slot), hence no deadlock. Thread: the shard's.
-// Source: DESIGN section 3 (slot intents).
+// In the common case nothing is here and a command asks one question (idle()). Commands that had to
+// suspend are counted in flight on their slot; an operation over several slots acquires each of
+// them exclusively, which waits until nothing is in flight there and makes whatever comes later
+// wait in order. So commands on one slot never overtake an exclusive holder, nor each other around
+// one. Operations acquire their slots in the order (shard, slot), hence no deadlock. Thread: the
+// shard's. Source: DESIGN section 3 (slot intents).
 #pragma once
 
 #include <cstdint>
@@ -21,12 +21,14 @@ class SlotGates {
   bool idle() const { return gates_.empty(); }
   // Whether a command that comes now must wait().
   bool closed(uint16_t slot) const {
-    if (gates_.empty()) [[likely]] return false;
+    if (gates_.empty()) [[likely]]
+      return false;
     const auto at = gates_.find(slot);
     return at != gates_.end() && (at->second.held || !at->second.queue.empty());
   }
 
-  // A command on the slot suspends itself / has ended. REQUIRES: every enter() is followed by one leave().
+  // A command on the slot suspends itself / has ended. REQUIRES: every enter() is followed by one
+  // leave().
   void enter(uint16_t slot);
   void leave(uint16_t slot);
   // Runs `command` when the gate opens for it. It may enter() again.

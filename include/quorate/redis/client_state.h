@@ -1,4 +1,5 @@
-// ClientState: what a connection has told the server about itself, and what the server counts of it.
+// ClientState: what a connection has told the server about itself, and what the server counts of
+// it.
 //
 // Thread: the shard the connection lives on. Times: Unix ms. Source: Redis 7.2 CLIENT LIST, HELLO.
 #pragma once

@@ -1,9 +1,9 @@
 // CommandContext: everything a command function has.
 //
-// A command function reads args, works on keys[i] through `space`, and writes exactly one reply. Data commands
-// may run on another shard than their connection's: they must not use `client` (it is null there); node and
-// cluster commands always run on the connection's own shard and may defer() their reply. Keys are resident and
-// loaded when the function runs. Thread: the shard's.
+// A command function reads args, works on keys[i] through `space`, and writes exactly one reply.
+// Data commands may run on another shard than their connection's: they must not use `client` (it is
+// null there); node and cluster commands always run on the connection's own shard and may defer()
+// their reply. Keys are resident and loaded when the function runs. Thread: the shard's.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ using Finish = std::move_only_function<void(const std::function<void(ReplyWriter
 class CommandContext {
  public:
   const CommandSpec& spec;
-  Args args;                              // args[0] is the command's name
-  std::span<const object::Key> keys;      // the declared keys, in order
+  Args args;                          // args[0] is the command's name
+  std::span<const object::Key> keys;  // the declared keys, in order
   ReplyWriter reply;
   coordinator::KeySpace& space;
   ShardEngine& engine;
@@ -41,12 +41,13 @@ class CommandContext {
 
   // The i-th declared key, looked up.
   coordinator::KeyRef open(size_t i) {
-    return space.open(keys[i], no_touch ? coordinator::KeySpace::Touch::no
-                                        : coordinator::KeySpace::Touch::yes);
+    return space.open(
+        keys[i], no_touch ? coordinator::KeySpace::Touch::no : coordinator::KeySpace::Touch::yes);
   }
   uint64_t now_ms() const { return space.now_ms(); }
 
-  // The reply comes later: nothing may be written to `reply`. Later commands of the connection wait.
+  // The reply comes later: nothing may be written to `reply`. Later commands of the connection
+  // wait.
   Finish defer() { return make_deferred(); }
 };
 

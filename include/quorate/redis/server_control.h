@@ -1,7 +1,7 @@
 // ServerControl: what commands may ask of the process as a whole.
 //
-// Implemented by the server room. Thread: executor() is the control thread; settings() and shutdown() are for
-// that thread only; everything else is safe from any. Units: bytes, Unix ms.
+// Implemented by the server room. Thread: executor() is the control thread; settings() and
+// shutdown() are for that thread only; everything else is safe from any. Units: bytes, Unix ms.
 #pragma once
 
 #include <cstdint>
@@ -56,7 +56,8 @@ class ServerControl {
   virtual MemoryFacts memory() const = 0;
   virtual CpuFacts cpu() const = 0;
   virtual ConnectionFacts connections() const = 0;
-  // Stops the server; connections are closed. `refused` is called (on the control thread) if it cannot.
+  // Stops the server; connections are closed. `refused` is called (on the control thread) if it
+  // cannot.
   virtual void shutdown(ShutdownMode mode, std::function<void(std::string)> refused) = 0;
   // A connection of some shard has ended.
   virtual void connection_closed() = 0;

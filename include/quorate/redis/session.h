@@ -1,13 +1,13 @@
 // Session: one client connection, on its shard.
 //
-// It takes bytes in, parses every complete request of a read as one batch, hashes and prefetches all their
-// keys, then runs them in order; and sends replies in the order of the requests. A request that cannot run at
-// once (its key is cold or lives on another shard) leaves a place in the queue of replies and later requests
-// go on around it; a request without one home, or over several keys that are not at hand, waits for all before
-// it and holds up all behind it.
+// It takes bytes in, parses every complete request of a read as one batch, hashes and prefetches
+// all their keys, then runs them in order; and sends replies in the order of the requests. A
+// request that cannot run at once (its key is cold or lives on another shard) leaves a place in the
+// queue of replies and later requests go on around it; a request without one home, or over several
+// keys that are not at hand, waits for all before it and holds up all behind it.
 //
-// Lifetime: shared, because answers from other shards and from the disk may come after the connection has
-// ended. Thread: the shard's.
+// Lifetime: shared, because answers from other shards and from the disk may come after the
+// connection has ended. Thread: the shard's.
 #pragma once
 
 #include <deque>
@@ -89,18 +89,18 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   std::unique_ptr<runtime::Stream> stream_;
   ClientState client_;
   RequestParser parser_;
-  std::string input_;      // bytes not yet run, with room behind them while a read is under way
-  size_t input_end_ = 0;   // of the bytes in input_
+  std::string input_;         // bytes not yet run, with room behind them while a read is under way
+  size_t input_end_ = 0;      // of the bytes in input_
   bool reading_own_ = false;  // the read under way goes to input_
   OutputBuffer out_, in_flight_;
   std::deque<PendingReply> pending_;
   std::vector<std::shared_ptr<ForwardedBatch>> forwarded_;  // by shard, being filled
-  uint64_t answerable_at_ = 0;  // journal position that out_ speaks of
+  uint64_t answerable_at_ = 0;                              // journal position that out_ speaks of
   uint64_t over_soft_limit_since_ms_ = 0;
-  bool blocked_ = false;      // a deferred or exclusive command is under way
+  bool blocked_ = false;  // a deferred or exclusive command is under way
   bool processing_ = false;
-  bool marked_ = false;       // in the engine's list of sessions to flush
-  bool writing_ = false;      // in_flight_ is on its way
+  bool marked_ = false;   // in the engine's list of sessions to flush
+  bool writing_ = false;  // in_flight_ is on its way
   bool closed_ = false;
   bool paused_ = false;
 };

@@ -1,19 +1,19 @@
 // ShardEngine: runs commands on one shard, for its own connections and for those of other shards.
 //
-// It joins the command table, the shard's coordinator and the connections of one loop, and ends each turn:
-// journal first, then what other shards wait for, then the replies. Everything a command may ask beyond its
-// keys (all shards, the control thread, statistics) is reached through it.
-// Thread: the shard's; on_every_shard() and settings arrive through the loop. Source: DESIGN section 3.
+// It joins the command table, the shard's coordinator and the connections of one loop, and ends
+// each turn: journal first, then what other shards wait for, then the replies. Everything a command
+// may ask beyond its keys (all shards, the control thread, statistics) is reached through it.
+// Thread: the shard's; on_every_shard() and settings arrive through the loop. Source: DESIGN
+// section 3.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
-
-#include <boost/unordered/unordered_flat_map.hpp>
 
 #include "quorate/coordinator/shard_coordinator.h"
 #include "quorate/redis/client_state.h"
@@ -50,7 +50,7 @@ struct EngineStatistics {
   uint64_t input_bytes = 0, output_bytes = 0;
   uint64_t error_replies = 0;
   uint64_t commands_per_s = 0, input_bytes_per_s = 0, output_bytes_per_s = 0;  // of the last second
-  std::vector<uint64_t> calls, rejected, failed;  // by CommandSpec::id
+  std::vector<uint64_t> calls, rejected, failed;                               // by CommandSpec::id
 };
 
 // One command with what it needs to run.
@@ -89,8 +89,8 @@ class ShardEngine {
   void run(const Request& request, OutputBuffer& out, ClientState* client,
            std::function<Finish()> make_deferred);
 
-  // Calls `work` on every shard's thread and `done` here with the results in order of the shards, after what
-  // each has written may be answered for.
+  // Calls `work` on every shard's thread and `done` here with the results in order of the shards,
+  // after what each has written may be answered for.
   template <class Result>
   void on_every_shard(std::function<Result(ShardEngine&)> work,
                       std::function<void(std::vector<Result>)> done);
@@ -173,9 +173,8 @@ void ShardEngine::on_every_shard(std::function<Result(ShardEngine&)> work,
 }
 
 template <class Result>
-void ShardEngine::on_every_shard_async(
-    std::function<void(ShardEngine&, Continuation<Result>)> work,
-    std::function<void(std::vector<Result>)> done) {
+void ShardEngine::on_every_shard_async(std::function<void(ShardEngine&, Continuation<Result>)> work,
+                                       std::function<void(std::vector<Result>)> done) {
   struct Gathering {
     std::vector<Result> results;
     size_t missing;

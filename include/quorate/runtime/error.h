@@ -1,8 +1,9 @@
 // Errors as values: every fallible function of Quorate returns a Result or a Status.
 //
-// An Error carries the place and the reason in words a log line or a client can show, and the errno it
-// came from (0 if none), so that a caller can tell a full disk from a damaged one without parsing text.
-// Cheap when all is well: a Status without error is one flag. Thread: values, no shared state.
+// An Error carries the place and the reason in words a log line or a client can show, and the errno
+// it came from (0 if none), so that a caller can tell a full disk from a damaged one without
+// parsing text. Cheap when all is well: a Status without error is one flag. Thread: values, no
+// shared state.
 #pragma once
 
 #include <cstring>

@@ -1,9 +1,11 @@
-// Files behind an interface, so that the simulator can tear, lose, reorder and refuse what was written.
+// Files behind an interface, so that the simulator can tear, lose, reorder and refuse what was
+// written.
 //
-// Offsets and sizes are bytes. Every operation may fail with an Error whose code is the errno; nothing is
-// retried here. What write_at() stored is durable only after a later sync_data() of the same file returned;
-// a created, renamed or removed name only after sync_directory(). Thread: a File is used by one thread at a
-// time, except that sync_data() may run beside write_at(); a FileSystem may be used by all.
+// Offsets and sizes are bytes. Every operation may fail with an Error whose code is the errno;
+// nothing is retried here. What write_at() stored is durable only after a later sync_data() of the
+// same file returned; a created, renamed or removed name only after sync_directory(). Thread: a
+// File is used by one thread at a time, except that sync_data() may run beside write_at(); a
+// FileSystem may be used by all.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +26,8 @@ class File {
   // Reads up to into.size() bytes; fewer only at the end of the file.
   virtual Result<size_t> read_at(uint64_t offset, std::span<char> into) = 0;
   virtual Status sync_data() = 0;
-  // Reserves disk space for [0, bytes) and extends the file to it with zeros; ENOSPC when there is none.
+  // Reserves disk space for [0, bytes) and extends the file to it with zeros; ENOSPC when there is
+  // none.
   virtual Status allocate(uint64_t bytes) = 0;
   virtual Status truncate(uint64_t bytes) = 0;
   virtual Result<uint64_t> size() = 0;
@@ -56,15 +59,15 @@ class FileSystem {
   virtual Status make_directory(const std::string& directory) = 0;
   virtual Status sync_directory(const std::string& directory) = 0;
   virtual bool exists(const std::string& path) = 0;
-  // An exclusive advisory lock on `path` (made if missing); fails with EWOULDBLOCK if another process or
-  // another FileLock holds it.
+  // An exclusive advisory lock on `path` (made if missing); fails with EWOULDBLOCK if another
+  // process or another FileLock holds it.
   virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;
 };
 
 std::unique_ptr<FileSystem> make_posix_file_system();
 
-// Whole-file convenience over a FileSystem. replace_file() is atomic and durable: temporary file, sync,
-// rename, directory sync.
+// Whole-file convenience over a FileSystem. replace_file() is atomic and durable: temporary file,
+// sync, rename, directory sync.
 Result<std::string> read_file(FileSystem& files, const std::string& path);
 Status replace_file(FileSystem& files, const std::string& path, std::string_view contents);
 

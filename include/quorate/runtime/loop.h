@@ -1,8 +1,8 @@
 // The event loop of one thread, as the rooms above runtime see it.
 //
-// A turn: input is read and handled, due timers and posted tasks run, then the turn-end hook runs once. The
-// hook is where a shard writes its journal and flushes its replies, so that a turn costs one of each.
-// Thread: everything but post() is for the loop's own thread.
+// A turn: input is read and handled, due timers and posted tasks run, then the turn-end hook runs
+// once. The hook is where a shard writes its journal and flushes its replies, so that a turn costs
+// one of each. Thread: everything but post() is for the loop's own thread.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,8 @@ class Timer {
 class Loop : public Executor {
  public:
   virtual const Clock& clock() const = 0;
-  // Calls `task` after `delay_us`, then every `repeat_us` if that is not 0. Resolution: 1 ms in production.
+  // Calls `task` after `delay_us`, then every `repeat_us` if that is not 0. Resolution: 1 ms in
+  // production.
   [[nodiscard]] virtual std::unique_ptr<Timer> start_timer(uint64_t delay_us, uint64_t repeat_us,
                                                            Task task) = 0;
   virtual void set_turn_end(Task hook) = 0;

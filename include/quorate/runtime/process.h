@@ -13,7 +13,8 @@
 namespace quorate::runtime {
 
 struct ProcessMemory {
-  uint64_t allocated = 0;  // by the program; with another allocator than jemalloc the same as resident
+  uint64_t allocated =
+      0;  // by the program; with another allocator than jemalloc the same as resident
   uint64_t resident = 0;
 };
 

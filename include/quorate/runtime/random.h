@@ -1,7 +1,8 @@
-// Randomness as the rooms above runtime see it: seeded in the simulator, the operating system's otherwise.
+// Randomness as the rooms above runtime see it: seeded in the simulator, the operating system's
+// otherwise.
 //
-// next() is for decisions (sampling, jitter) and cheap; fill() is fit for identities and secrets when the
-// implementation is the system's. Thread: one instance per thread.
+// next() is for decisions (sampling, jitter) and cheap; fill() is fit for identities and secrets
+// when the implementation is the system's. Thread: one instance per thread.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@ class Random {
   virtual uint64_t next() = 0;
   virtual void fill(std::span<unsigned char> bytes) = 0;
 
-  // Uniform in [0, bound); bound > 0. Lemire's multiply-shift, whose bias is below 2^-32 for small bounds.
+  // Uniform in [0, bound); bound > 0. Lemire's multiply-shift, whose bias is below 2^-32 for small
+  // bounds.
   uint64_t below(uint64_t bound) {
     return static_cast<uint64_t>((static_cast<Uint128>(next()) * bound) >> 64);
   }

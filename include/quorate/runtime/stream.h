@@ -1,9 +1,9 @@
 // A connected byte stream (TCP or Unix socket; a link of the simulator).
 //
-// Reading hands the handler's own buffer to the socket, so that bytes are copied once, by the kernel.
-// Writing is two-step: try_write() takes what the socket accepts now, and only what is left over goes through
-// write(), whose bytes must stay where they are until on_drained(). Thread: that of the loop which made it;
-// the handler is called on the same thread and must outlive the stream.
+// Reading hands the handler's own buffer to the socket, so that bytes are copied once, by the
+// kernel. Writing is two-step: try_write() takes what the socket accepts now, and only what is left
+// over goes through write(), whose bytes must stay where they are until on_drained(). Thread: that
+// of the loop which made it; the handler is called on the same thread and must outlive the stream.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ class StreamHandler {
   virtual void on_read(size_t size) = 0;
   // What write() was given has left.
   virtual void on_drained() = 0;
-  // The stream has ended: by the peer, an error or close(). The last call; the stream may be destroyed in it.
+  // The stream has ended: by the peer, an error or close(). The last call; the stream may be
+  // destroyed in it.
   virtual void on_closed() = 0;
 };
 

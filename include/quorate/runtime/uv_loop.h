@@ -1,9 +1,10 @@
 // The production loop: libuv on one thread, with sockets and signals.
 //
-// post() is a lock-free stack that the loop takes whole, plus one eventfd write when it was empty: FIFO per
-// poster, one wake-up per batch. Accepted sockets travel between loops as plain descriptors: the loop that
-// listens calls on_accept with one, the loop that shall own it calls adopt_socket().
-// Thread: run() makes the calling thread the loop's; post() and stop() from any thread.
+// post() is a lock-free stack that the loop takes whole, plus one eventfd write when it was empty:
+// FIFO per poster, one wake-up per batch. Accepted sockets travel between loops as plain
+// descriptors: the loop that listens calls on_accept with one, the loop that shall own it calls
+// adopt_socket(). Thread: run() makes the calling thread the loop's; post() and stop() from any
+// thread.
 #pragma once
 
 #include <memory>
@@ -50,8 +51,8 @@ class UvLoop : public Loop {
   virtual Status on_signal(int signal, Task task) = 0;
 };
 
-// A thread of its own for work that blocks (fdatasync, LMDB): runs posted tasks in order. The destructor
-// runs what is queued, then joins.
+// A thread of its own for work that blocks (fdatasync, LMDB): runs posted tasks in order. The
+// destructor runs what is queued, then joins.
 std::unique_ptr<Executor> make_worker_thread(const std::string& name);
 
 }  // namespace quorate::runtime

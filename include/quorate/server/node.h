@@ -1,10 +1,10 @@
 // Node: one Quorate server, wired together from its configuration.
 //
-// start() locks the data directory, takes a new life (cluster::NodeIdentity), recovers, starts the shard
-// threads and listens; run() is the control thread: it accepts connections and hands them to the shards in
-// turn, answers for the process, applies CONFIG SET, and ends on SIGTERM, SIGINT or SHUTDOWN: connections
-// close, journals are synced, the clean-stop mark is written.
-// Errors: start() fails with one clear line; nothing is served then. Thread: the one that calls run().
+// start() locks the data directory, takes a new life (cluster::NodeIdentity), recovers, starts the
+// shard threads and listens; run() is the control thread: it accepts connections and hands them to
+// the shards in turn, answers for the process, applies CONFIG SET, and ends on SIGTERM, SIGINT or
+// SHUTDOWN: connections close, journals are synced, the clean-stop mark is written. Errors: start()
+// fails with one clear line; nothing is served then. Thread: the one that calls run().
 #pragma once
 
 #include <memory>

@@ -1,8 +1,8 @@
 // Which key a cache gives up first: Redis's eviction policies over Entry::access.
 //
-// Entry::access is what the policy in force makes of it: under LFU policies 16 bits of minutes and an 8 bit
-// logarithmic counter that decays with time (Redis 4.0's scheme), otherwise the second of the last access.
-// Thread: the shard's. Source: Redis 7.2 evict.c, redis.conf "maxmemory-policy".
+// Entry::access is what the policy in force makes of it: under LFU policies 16 bits of minutes and
+// an 8 bit logarithmic counter that decays with time (Redis 4.0's scheme), otherwise the second of
+// the last access. Thread: the shard's. Source: Redis 7.2 evict.c, redis.conf "maxmemory-policy".
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,10 @@
 // Recovery: brings the shards of a process to the state their last life ended in.
 //
-// First what checkpoints saved of each slot (clocks and counts; the keys stay on disk, cold), then every
-// journal record that those clocks do not cover, routed by slot: the thread count may have changed since.
-// Nothing else may touch the shards meanwhile. Errors: what read_journals() refuses, an unreadable row
-// store, a malformed record in an intact batch. Thread: one, before the shards' threads start.
-// Source: DESIGN section 4.
+// First what checkpoints saved of each slot (clocks and counts; the keys stay on disk, cold), then
+// every journal record that those clocks do not cover, routed by slot: the thread count may have
+// changed since. Nothing else may touch the shards meanwhile. Errors: what read_journals() refuses,
+// an unreadable row store, a malformed record in an intact batch. Thread: one, before the shards'
+// threads start. Source: DESIGN section 4.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ struct RecoveryReport {
   bool found_journal = false;
 };
 
-// The key counts, clocks and cold rows of the shards as the row store has them; then the journals of
-// `directory`. `generation` is that of the shards' own, new journals, which are not read.
+// The key counts, clocks and cold rows of the shards as the row store has them; then the journals
+// of `directory`. `generation` is that of the shards' own, new journals, which are not read.
 runtime::Result<RecoveryReport> recover(runtime::FileSystem& files, const std::string& directory,
                                         RowStore& rows, std::span<ShardStore* const> shards,
                                         uint64_t generation, bool repair,

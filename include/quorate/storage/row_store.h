@@ -1,12 +1,12 @@
 // RowStore: the sorted home of all keys on disk, an LMDB environment.
 //
-// Rows are ordered by (slot, db, hash); a row's value holds every key of that hash (collisions are chained in
-// it) and carries a CRC32C. A few named records ("meta") live beside the rows and commit with them.
-// A committed transaction is durable: LMDB's default flags, no NOSYNC, no WRITEMAP. Not known here: entries,
-// clocks, the journal. Thread: one writer at a time (the checkpoint thread), any number of readers, one
-// ReadTransaction per thread. Views returned by a transaction die with it.
-// Errors: ENOSPC for a full disk or map, EIO; structural damage (MDB_CORRUPTED, MDB_INVALID …) has code
-// kDamaged. Source: DESIGN section 4.
+// Rows are ordered by (slot, db, hash); a row's value holds every key of that hash (collisions are
+// chained in it) and carries a CRC32C. A few named records ("meta") live beside the rows and commit
+// with them. A committed transaction is durable: LMDB's default flags, no NOSYNC, no WRITEMAP. Not
+// known here: entries, clocks, the journal. Thread: one writer at a time (the checkpoint thread),
+// any number of readers, one ReadTransaction per thread. Views returned by a transaction die with
+// it. Errors: ENOSPC for a full disk or map, EIO; structural damage (MDB_CORRUPTED, MDB_INVALID …)
+// has code kDamaged. Source: DESIGN section 4.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ class RowStore {
   struct Options {
     std::string directory;
     uint64_t map_bytes = 1ull << 40;  // address space, not disk
-    bool sync = true;                 // false only in the simulator, which decides itself what survives
+    bool sync = true;  // false only in the simulator, which decides itself what survives
     unsigned readers_max = 126;
   };
   // Makes the environment if missing.
@@ -68,7 +68,8 @@ class RowStore {
     virtual ~ReadTransaction() = default;
     virtual runtime::Result<std::optional<Row>> get(const RowKey& key) = 0;
     // Rows with key >= from in ascending order, until visit returns false.
-    virtual runtime::Status scan(const RowKey& from, const std::function<bool(const Row&)>& visit) = 0;
+    virtual runtime::Status scan(const RowKey& from,
+                                 const std::function<bool(const Row&)>& visit) = 0;
     virtual runtime::Result<std::optional<std::string>> get_meta(std::string_view name) = 0;
     // Meta records whose name begins with `prefix`, in order.
     virtual runtime::Status scan_meta(

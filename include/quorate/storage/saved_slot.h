@@ -1,9 +1,10 @@
 // SavedSlot: what a checkpoint saves of a slot beside its rows, in the same transaction as they.
 //
-// Because a slot's clock commits together with the rows it speaks of, recovery needs no replay position: a
-// journal record whose dot the saved clock covers is in the rows already, any other is not.
-// Two meta records per slot: "count/<slot>" is written with every part of a slot's rows, "clock/<slot>" with
-// the last part. Actors in clocks are handles of the node's ActorTable. Thread: any. Format version 1.
+// Because a slot's clock commits together with the rows it speaks of, recovery needs no replay
+// position: a journal record whose dot the saved clock covers is in the rows already, any other is
+// not. Two meta records per slot: "count/<slot>" is written with every part of a slot's rows,
+// "clock/<slot>" with the last part. Actors in clocks are handles of the node's ActorTable. Thread:
+// any. Format version 1.
 #pragma once
 
 #include <cstdint>

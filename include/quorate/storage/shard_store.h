@@ -1,21 +1,23 @@
 // ShardStore: all data of one shard, and the only way to change it.
 //
-// It joins the object table (what is in memory), the journal (what happened), the row store (what is on disk)
-// and the slot clocks (which dots are here), and keeps their promises to each other: every change takes a dot
-// and a journal record before it can be seen, a dirty entry stays in memory until a checkpoint has committed
-// it, a key without a cell is absent unless its slot has cold rows.
+// It joins the object table (what is in memory), the journal (what happened), the row store (what
+// is on disk) and the slot clocks (which dots are here), and keeps their promises to each other:
+// every change takes a dot and a journal record before it can be seen, a dirty entry stays in
+// memory until a checkpoint has committed it, a key without a cell is absent unless its slot has
+// cold rows.
 //
-// Life of a key: put() makes or overwrites an entry, dirty; a checkpoint writes the row, the entry is clean;
-// under memory pressure a clean entry is demoted, its row stays (cold); the next access finds it cold,
-// load()s it and is resumed. A removed key whose row is still on disk stays as a tombstone entry until a
-// checkpoint has erased the row.
+// Life of a key: put() makes or overwrites an entry, dirty; a checkpoint writes the row, the entry
+// is clean; under memory pressure a clean entry is demoted, its row stays (cold); the next access
+// finds it cold, load()s it and is resumed. A removed key whose row is still on disk stays as a
+// tombstone entry until a checkpoint has erased the row.
 //
-// Callers work in turns of the loop: any number of finds and changes, then end_turn(), which writes the
-// journal; replies of the turn may leave when that returned, or, under SyncPolicy::always, when
+// Callers work in turns of the loop: any number of finds and changes, then end_turn(), which writes
+// the journal; replies of the turn may leave when that returned, or, under SyncPolicy::always, when
 // journal().synced_position() has reached what journal().end_position() was.
 // Thread: the shard's. Time: Unix ms given by the loop's clock. Source: DESIGN sections 3, 4, 5.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -94,9 +96,16 @@ class ShardStore {
   Entry* find(const object::Key& key) const { return table_.find(key); }
   // After find() gave null: whether a row on disk may hold the key, so that load() must come first.
   bool is_cold(const object::Key& key) const { return table_.counts(key.db, key.slot).cold != 0; }
-  // Calls `done` once the key is resident or known to be absent. Loads of a turn leave as one batch, loads of
-  // one key share a read. A failed or damaged read leaves the key cold and is reported to `done`.
+  // Calls `done` once the key is resident or known to be absent. Loads of a turn leave as one
+  // batch, loads of one key share a read. A failed or damaged read leaves the key cold and is
+  // reported to `done`.
   void load(const object::Key& key, std::move_only_function<void(runtime::Status)> done);
+  // Keeps the slot's keys in memory until unpin(), for operations that need several at once.
+  void pin(uint16_t slot) { ++pins_[slot]; }
+  void unpin(uint16_t slot) {
+    if (--pins_[slot] == 0) pins_.erase(slot);
+  }
+  bool pinned(uint16_t slot) const { return !pins_.empty() && pins_.contains(slot); }
   // Marks a use for eviction.
   void touch(Entry* entry) {
     entry->set_referenced(true);
@@ -104,7 +113,8 @@ class ShardStore {
     entry->access = next_access(eviction, entry->access, now_ms(), random_);
   }
 
-  // ---- changing. REQUIRES everywhere: `before` is what find() gives, and !is_cold(key) if that is null.
+  // ---- changing. REQUIRES everywhere: `before` is what find() gives, and !is_cold(key) if that is
+  // null.
   struct Value {
     Form form = Form::raw;
     uint64_t expiry_ms = 0;
@@ -121,7 +131,8 @@ class ShardStore {
   void flush(uint16_t db);
 
   // ---- recovery, before the first turn
-  // What a checkpoint had saved of a slot; its keys are cold. Fails if it speaks of a database beyond ours.
+  // What a checkpoint had saved of a slot; its keys are cold. Fails if it speaks of a database
+  // beyond ours.
   runtime::Status restore_slot(const SavedSlot& saved);
   // Applies a record of the journal, unless the slot's clock already covers it.
   runtime::Status replay(const Record& record, RowStore::ReadTransaction& rows);
@@ -129,8 +140,8 @@ class ShardStore {
   // ---- turns and background work
   runtime::Status end_turn();
   void start_background();  // expiry, warming, checkpoint triggers; after recovery
-  // Takes a checkpoint of everything changed so far; `done` is called when it is committed. Calls that come
-  // while one is under way share the next.
+  // Takes a checkpoint of everything changed so far; `done` is called when it is committed. Calls
+  // that come while one is under way share the next.
   void checkpoint(std::function<void()> done);
   // Called after each checkpoint.
   void on_checkpoint(std::function<void()> callback) { on_checkpoint_ = std::move(callback); }
@@ -182,7 +193,8 @@ class ShardStore {
   void flush_slot(uint16_t db, uint16_t slot);
   void mark_dirty(SlotCounts& counts, Entry* entry);
   void unmark_dirty(SlotCounts& counts, Entry* entry);
-  void count_expiry(const object::Key& key, SlotCounts& counts, uint64_t before_ms, uint64_t after_ms);
+  void count_expiry(const object::Key& key, SlotCounts& counts, uint64_t before_ms,
+                    uint64_t after_ms);
   void free_some_removed();
   void synced();
   void journal_failed();
@@ -203,6 +215,8 @@ class ShardStore {
   uint64_t dirty_bytes_ = 0;
   uint64_t cold_rows_ = 0;
   uint64_t disk_bytes_used_ = 0;  // the whole node's, as of the last commit of a checkpoint here
+  uint64_t commits_ = 0;          // of the row store by this shard
+  boost::unordered_flat_map<uint16_t, unsigned> pins_;
   StoreStatistics statistics_;
   bool journal_failed_ = false;  // a sync has failed: only a checkpoint makes what it holds durable
   std::function<void()> on_checkpoint_, on_synced_;

@@ -1,9 +1,9 @@
 // SlotClocks: for each slot of a shard exactly the dots this node has.
 //
-// The node's own dots of a slot have no gaps and come at the rate of its writes, so their newest number stands
-// in an array of its own; what other actors contributed is a causal context beside it.
-// Invariant: a dot is issued at most once; after a start the array begins where the saved clock says the
-// actor's dots end. Thread: the shard's. Source: DESIGN section 5.
+// The node's own dots of a slot have no gaps and come at the rate of its writes, so their newest
+// number stands in an array of its own; what other actors contributed is a causal context beside
+// it. Invariant: a dot is issued at most once; after a start the array begins where the saved clock
+// says the actor's dots end. Thread: the shard's. Source: DESIGN section 5.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,10 @@ namespace quorate::storage {
 class SlotClocks {
  public:
   SlotClocks(unsigned shard, unsigned shards, object::ActorId actor)
-      : shards_(shards), actor_(actor), own_((16384 - shard + shards - 1) / shards), saved_(own_.size()),
+      : shards_(shards),
+        actor_(actor),
+        own_((16384 - shard + shards - 1) / shards),
+        saved_(own_.size()),
         others_(own_.size()) {}
 
   object::Dot issue(uint16_t slot) { return {actor_, ++own_[slot / shards_]}; }

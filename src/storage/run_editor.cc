@@ -14,9 +14,9 @@ uint32_t cells_class(uint32_t cells) {
   return static_cast<uint32_t>(allocation_bytes(cells * sizeof(Cell)) / sizeof(Cell));
 }
 
-// How many of a probed leaf's cells may be in use. Simulated for leaves of 15 to 600 cells: at 13/16
-// a cell is 0.9 to 1.8 places from home on average and takes 21 to 22 bytes; at 7/8 it is 1.1 to 2.7
-// places and 20 to 21 bytes.
+// How many of a probed leaf's cells may be in use. Simulated for leaves of 15 to 600 cells: at
+// 13/16 a cell is 0.9 to 1.8 places from home on average and takes 21 to 22 bytes; at 7/8 it is 1.1
+// to 2.7 places and 20 to 21 bytes.
 constexpr uint32_t size_max(uint32_t span) { return span * 13 / 16; }
 
 // A leaf is laid out anew below two fifths; lay_out() itself never leaves less than a half.

@@ -263,21 +263,29 @@ void Session::suspend_several(const Request& request) {
   copies->add(request);
   copies->seal();
   const Request& copy = copies->request(0);
+  // Not straight to out_: the reply may leave only when every shard has the change.
+  PendingReply& place = new_pending();
   engine_.coordinator().run_exclusively(
       {copy.keys.begin(), copy.keys.end()}, copy.spec->has(command_flag::kWrite),
-      [self = shared_from_this(), copies](runtime::Status status) {
+      [self = shared_from_this(), copies, &place](const runtime::Status& status) {
         const Request& again = copies->request(0);
-        if (status) return self->run_here(again, self->out_);
-        ReplyWriter(self->out_, again.protocol).error("MISCONF " + status.error().message);
+        if (status) return self->run_here(again, place.bytes);
+        ReplyWriter(place.bytes, again.protocol).error("MISCONF " + status.error().message);
       },
-      [self = shared_from_this(), copies] { self->unblock(); });
+      [self = shared_from_this(), copies, &place] {
+        self->reply_done(place);
+        self->unblock();
+      });
 }
 
 Finish Session::defer() {
   blocked_ = true;
-  return [self = shared_from_this()](const std::function<void(ReplyWriter&)>& write) {
-    ReplyWriter reply(self->out_, self->client_.protocol);
+  // Commands on the connection do not wait for earlier replies: theirs takes its place behind them.
+  PendingReply* const place = pending_.empty() ? nullptr : &new_pending();
+  return [self = shared_from_this(), place](const std::function<void(ReplyWriter&)>& write) {
+    ReplyWriter reply(place != nullptr ? place->bytes : self->out_, self->client_.protocol);
     write(reply);
+    if (place != nullptr) self->reply_done(*place);
     self->unblock();
   };
 }

@@ -21,7 +21,8 @@ class SlotClocks {
         actor_(actor),
         own_((16384 - shard + shards - 1) / shards),
         saved_(own_.size()),
-        others_(own_.size()) {}
+        others_(own_.size()),
+        others_changed_(own_.size()) {}
 
   object::Dot issue(uint16_t slot) { return {actor_, ++own_[slot / shards_]}; }
 
@@ -34,6 +35,7 @@ class SlotClocks {
   void add(uint16_t slot, object::Dot dot) {
     if (dot.actor != actor_) {
       others_[slot / shards_].add(dot);
+      others_changed_[slot / shards_] = true;
     } else if (dot.n > own_[slot / shards_]) {
       own_[slot / shards_] = dot.n;
     }
@@ -52,9 +54,14 @@ class SlotClocks {
     others_[slot / shards_] = saved.without(object::CausalContext::up_to(own));
   }
 
-  // Whether own dots were issued since the clock was last marked as saved.
-  bool changed(uint16_t slot) const { return own_[slot / shards_] != saved_[slot / shards_]; }
-  void mark_saved(uint16_t slot) { saved_[slot / shards_] = own_[slot / shards_]; }
+  // Whether the clock has grown since it was last marked as saved.
+  bool changed(uint16_t slot) const {
+    return own_[slot / shards_] != saved_[slot / shards_] || others_changed_[slot / shards_];
+  }
+  void mark_saved(uint16_t slot) {
+    saved_[slot / shards_] = own_[slot / shards_];
+    others_changed_[slot / shards_] = false;
+  }
   object::ActorId actor() const { return actor_; }
 
  private:
@@ -62,6 +69,7 @@ class SlotClocks {
   object::ActorId actor_;
   std::vector<uint64_t> own_, saved_;
   std::vector<object::CausalContext> others_;
+  std::vector<bool> others_changed_;
 };
 
 }  // namespace quorate::storage

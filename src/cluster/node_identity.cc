@@ -44,7 +44,8 @@ std::optional<std::map<std::string, std::string, std::less<>>> read_lines(std::s
   if (check == std::string_view::npos) return std::nullopt;
   uint64_t expected = 0;
   std::string_view digits = text.substr(check + 6);
-  if (digits.ends_with('\n')) digits.remove_suffix(1);
+  if (!digits.ends_with('\n')) return std::nullopt;
+  digits.remove_suffix(1);
   if (!read_number(digits, expected, 16) || expected != checksum(text.substr(0, check))) {
     return std::nullopt;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <fmt/format.h>
 #include <utility>
 
 #include "redis/command_harness.h"
@@ -41,7 +42,15 @@ uint64_t PowerLossHistory::wall_ms() const {
 }
 
 std::string PowerLossHistory::run() {
-  for (uint64_t lives = 2 + below(3); lives > 0 && !failed(); --lives) live();
+  for (uint64_t lives = 2 + below(3); lives > 0 && !failed(); --lives) {
+    live();
+    // What a shard had accepted when a sync failed goes to the rows without ever being in the journal:
+    // beyond what must survive, nothing here can tell what a crash then leaves.
+    if (ended_ && std::ranges::count(ended_->sync_failed, true) != 0) {
+      if (!failed()) start();
+      return violation_;
+    }
+  }
   if (!failed() && start()) check_contents();
   return violation_;
 }
@@ -90,6 +99,7 @@ bool PowerLossHistory::start() {
       node_.crash_process();
     }
   }
+  node_.disk().halt_after(UINT64_MAX);
   check_recovery();
   return !failed();
 }
@@ -195,7 +205,7 @@ void PowerLossHistory::settle() {
              return client.outstanding.empty() || client.wire->ended;
            });
   };
-  if (!world_.run_until(answered, world_.now_us() + kPatienceUs)) {
+  if (!world_.run_until(answered, world_.now_us() + kPatienceUs) && !node_.disk().halted()) {
     fail("a command was never answered");
   }
 }
@@ -397,6 +407,17 @@ bool PowerLossHistory::must_survive(unsigned shard, size_t index, const Change& 
   return ended_->policy == storage::SyncPolicy::always && change.acknowledged;
 }
 
+std::string PowerLossHistory::describe(unsigned shard, size_t index, const Change& change) const {
+  static constexpr std::array kEnds{"a power loss", "the end of the process", "a clean stop"};
+  static constexpr std::array kPolicies{"always", "everysec", "no"};
+  return fmt::format(
+      "after {} under {}: change {} of {} of shard {} ({}, slot {}, dot {}, {}acknowledged, up to "
+      "position {} of {} synced)",
+      kEnds[static_cast<size_t>(ended_->how)], kPolicies[static_cast<size_t>(ended_->policy)], index,
+      ended_->written[shard].size(), shard, change.key, change.slot, change.dot.n,
+      change.acknowledged ? "" : "not ", change.end_position, ended_->synced[shard]);
+}
+
 // The shard's changes that recovery brought back must be the first ones, and enough of them.
 void PowerLossHistory::check_prefix(unsigned shard, KeyStates& expected) {
   std::vector<Change> changes = std::move(ended_->written[shard]);
@@ -407,17 +428,15 @@ void PowerLossHistory::check_prefix(unsigned shard, KeyStates& expected) {
   std::set<uint16_t> ended_slots;
   for (size_t i = 0; i < changes.size(); ++i) {
     const Change& change = changes[i];
-    const std::string place = "change " + std::to_string(i) + " of " + std::to_string(written) +
-                              " of shard " + std::to_string(shard);
     if (!node_.store_of(change.slot).clocks().covers(change.slot, change.dot)) {
       ++totals_.changes_lost;
-      if (must_survive(shard, i, change)) return fail(place + " is lost");
+      if (must_survive(shard, i, change)) return fail(describe(shard, i, change) + " is lost");
       ended = true;
       ended_slots.insert(change.slot);
       continue;
     }
     if (ended_slots.contains(change.slot) || (ended && !ended_->sync_failed[shard])) {
-      return fail(place + " is there, but not all before it");
+      return fail(describe(shard, i, change) + " is there, but not all before it");
     }
     if (i >= written) check_dot(change);
     apply_change(expected, change);

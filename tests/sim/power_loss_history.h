@@ -78,6 +78,7 @@ class PowerLossHistory {
   void note_end(End end);
   void check_recovery();
   bool must_survive(unsigned shard, size_t index, const Change& change) const;
+  std::string describe(unsigned shard, size_t index, const Change& change) const;
   void check_prefix(unsigned shard, KeyStates& expected);
   void check_dot(const Change& change);
   void check_contents();

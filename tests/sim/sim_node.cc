@@ -1,5 +1,6 @@
 #include "sim/sim_node.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <utility>
@@ -8,6 +9,7 @@ namespace quorate::sim {
 namespace {
 
 constexpr uint64_t kStopDeadlineUs = 10'000'000;
+constexpr uint64_t kStopStepUs = 10'000;
 constexpr uint64_t kMapBytes = 64ull << 20;
 constexpr std::string_view kStoreIdRecord = "store-id";
 
@@ -181,18 +183,29 @@ void SimNode::watch_first_checkpoints() {
   }
 }
 
+// Operations over several shards and expiry go on until the end: only silence is durable.
 bool SimNode::stop_cleanly() {
-  size_t missing = shards_.size();
-  bool clean = true;
+  size_t stopping = 0;
   for (Shard& shard : shards_) {
-    shard.loop->post([&missing, &clean, &shard] {
+    shard.loop->post([&stopping, &shard] {
       shard.engine->close_sessions();
-      clean = shard.coordinator->end_turn().has_value() && clean;
-      storage::ShardStore& store = *shard.store;
-      store.when_synced(store.journal().end_position(), [&missing] { --missing; });
+      ++stopping;
     });
   }
-  clean = world_.run_until([&] { return missing == 0; }, world_.now_us() + kStopDeadlineUs) && clean;
+  const auto durable = [&] {
+    return stopping == shards_.size() && std::ranges::all_of(shards_, [](const Shard& shard) {
+             const storage::Journal& journal = shard.store->journal();
+             return journal.synced_position() >= journal.end_position();
+           });
+  };
+  const uint64_t deadline_us = world_.now_us() + kStopDeadlineUs;
+  while (!durable() && world_.now_us() < deadline_us) {
+    for (Shard& shard : shards_) {
+      shard.loop->post([&shard] { shard.store->journal().request_sync(); });
+    }
+    world_.run_until(durable, world_.now_us() + kStopStepUs);
+  }
+  bool clean = durable();
   if (clean) {
     world_.crash(kNode);
     identity_.clean = true;

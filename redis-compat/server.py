@@ -103,9 +103,11 @@ class Server:
             self.directory,
             "--appendfsync",
             self.appendfsync,
+            "--enable-debug-command",
+            "local",
         ]
         if self.redis:
-            command += ["--appendonly", "yes", "--save", "", "--enable-debug-command", "local"]
+            command += ["--appendonly", "yes", "--save", ""]
         else:
             command += ["--threads", str(self.threads)]
             if self.maxmemory:

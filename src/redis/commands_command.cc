@@ -2,6 +2,7 @@
 #include <array>
 
 #include "quorate/redis/shard_engine.h"
+
 #include "redis/command_reply.h"
 #include "redis/handlers.h"
 #include "redis/help.h"

@@ -1,5 +1,5 @@
-// CONFIG and its subcommands. The settings live on the control thread, so every answer comes from there.
-// Source: Redis 7.2 config.c.
+// CONFIG and its subcommands. The settings live on the control thread, so every answer comes from
+// there. Source: Redis 7.2 config.c.
 #include <array>
 #include <memory>
 #include <string>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "quorate/redis/shard_engine.h"
+
 #include "redis/arguments.h"
 #include "redis/handlers.h"
 #include "redis/help.h"
@@ -67,7 +68,9 @@ void ask_control(CommandContext& context, Ask ask, Reply reply) {
 void config_get_command(CommandContext& context) {
   ask_control(
       context,
-      [patterns = arguments_of(context)](Settings& settings) { return matching(settings, patterns); },
+      [patterns = arguments_of(context)](Settings& settings) {
+        return matching(settings, patterns);
+      },
       [](ReplyWriter& reply, const Pairs& found) {
         reply.map(found.size());
         for (const auto& [name, value] : found) {

@@ -10,6 +10,7 @@
 #include "quorate/redis/command_table.h"
 #include "quorate/redis/glob.h"
 #include "quorate/redis/shard_engine.h"
+
 #include "redis/arguments.h"
 #include "redis/handlers.h"
 #include "redis/key_walk.h"
@@ -28,7 +29,8 @@ void reply_unreadable(ReplyWriter& reply, const runtime::Error& error) {
   reply.error("ERR the keys could not be read from disk: " + error.message);
 }
 
-// The keys of a shard that match, encoded as replies, so that nobody has to do that for all in one turn.
+// The keys of a shard that match, encoded as replies, so that nobody has to do that for all in one
+// turn.
 struct Matches {
   static constexpr size_t kChunkBytes = 64 * 1024;
   uint64_t count = 0;
@@ -78,8 +80,8 @@ struct Pick {
   runtime::Status status;
 };
 
-// Walks `steps` keys from a place; the last one that is met is the pick. Where none is left (the others have
-// expired) the first of the shard is.
+// Walks `steps` keys from a place; the last one that is met is the pick. Where none is left (the
+// others have expired) the first of the shard is.
 void pick_by_walk(ShardEngine& engine, uint16_t db, Position from, uint64_t steps,
                   ShardEngine::Continuation<Pick> finish) {
   auto pick = std::make_shared<Pick>();
@@ -101,7 +103,8 @@ void pick_by_walk(ShardEngine& engine, uint16_t db, Position from, uint64_t step
       });
 }
 
-// Picks the slot by how many keys it has, then the key in it by its rank or, in a large slot, by its hash.
+// Picks the slot by how many keys it has, then the key in it by its rank or, in a large slot, by
+// its hash.
 void pick_anywhere(ShardEngine& engine, uint16_t db, ShardEngine::Continuation<Pick> finish) {
   storage::ShardStore& store = engine.store();
   const auto& shape = store.shape();
@@ -179,7 +182,8 @@ void flush(CommandContext& context, Databases databases) {
   context.engine.on_every_shard<std::string>(
       [](ShardEngine& engine) { return engine.store().write_refusal(); },
       [&engine = context.engine, databases = std::move(databases),
-       finish = std::make_shared<Finish>(context.defer())](const std::vector<std::string>& refusals) {
+       finish =
+           std::make_shared<Finish>(context.defer())](const std::vector<std::string>& refusals) {
         for (const std::string& refusal : refusals) {
           if (refusal.empty()) continue;
           return (*finish)([&](ReplyWriter& reply) { reply.error(misconf_text(refusal)); });

@@ -1,7 +1,8 @@
-// SCAN: every shard walks its keys from the cursor on, and the first COUNT of them all are answered.
+// SCAN: every shard walks its keys from the cursor on, and the first COUNT of them all are
+// answered.
 //
-// The cursor is the position up to which everything was met, on every shard; 0 at the start and at the end.
-// Source: Redis 7.2 db.c scanGenericCommand.
+// The cursor is the position up to which everything was met, on every shard; 0 at the start and at
+// the end. Source: Redis 7.2 db.c scanGenericCommand.
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
@@ -15,6 +16,7 @@
 #include "quorate/redis/command_table.h"
 #include "quorate/redis/glob.h"
 #include "quorate/redis/shard_engine.h"
+
 #include "redis/arguments.h"
 #include "redis/handlers.h"
 #include "redis/key_walk.h"
@@ -100,7 +102,8 @@ void scan_shard(ShardEngine& engine, const ScanRequest& request,
       });
 }
 
-// Where the answer ends: no shard has come less far, and COUNT keys lie before it, if there are as many.
+// Where the answer ends: no shard has come less far, and COUNT keys lie before it, if there are as
+// many.
 Position common_end(const std::vector<ShardScan>& shards, uint64_t count) {
   Position end = kWalkEnd;
   std::vector<Position> met;
@@ -117,7 +120,8 @@ Position common_end(const std::vector<ShardScan>& shards, uint64_t count) {
 void reply_scan(ReplyWriter& reply, const ScanRequest& request, std::vector<ShardScan> shards) {
   for (const ShardScan& shard : shards) {
     if (shard.reached) continue;
-    return reply.error("ERR the keys could not be read from disk: " + shard.reached.error().message);
+    return reply.error("ERR the keys could not be read from disk: " +
+                       shard.reached.error().message);
   }
   const Position end = common_end(shards, request.count);
   std::vector<std::pair<Position, std::string>> found;

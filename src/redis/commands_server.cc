@@ -1,18 +1,18 @@
 // Commands about the server as a whole: saving, stopping, its time, debugging.
 // Source: Redis 7.2 rdb.c, db.c and debug.c.
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
 #include <memory>
+#include <spdlog/spdlog.h>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "quorate/redis/command_table.h"
 #include "quorate/redis/shard_engine.h"
+
 #include "redis/arguments.h"
 #include "redis/handlers.h"
 #include "redis/help.h"
@@ -35,7 +35,7 @@ using Shards = std::vector<bool>;
 void start_checkpoints(ShardEngine& engine) {
   engine.on_every_shard<bool>(
       [](ShardEngine& each) {
-        each.store().checkpoint(nullptr);
+        each.store().checkpoint([] {});  // with a callback it follows the one under way
         return true;
       },
       [](const Shards&) {});
@@ -44,10 +44,9 @@ void start_checkpoints(ShardEngine& engine) {
 void debug_sleep(CommandContext& context) {
   const double seconds = std::strtod(std::string(context.args[2]).c_str(), nullptr);
   const double bounded = std::isnan(seconds) ? 0 : std::clamp(seconds, 0.0, kSleepSecondsMax);
-  context.engine.run_after(static_cast<uint64_t>(bounded * kSecondUs),
-                           [finish = context.defer()]() mutable {
-                             finish([](ReplyWriter& reply) { reply.ok(); });
-                           });
+  context.engine.run_after(
+      static_cast<uint64_t>(bounded * kSecondUs),
+      [finish = context.defer()]() mutable { finish([](ReplyWriter& reply) { reply.ok(); }); });
 }
 
 struct ShutdownOptions {
@@ -111,7 +110,8 @@ void lastsave_command(CommandContext& context) {
       [](ShardEngine& engine) { return last_save_ms(engine); },
       [finish = std::make_shared<Finish>(context.defer())](const std::vector<uint64_t>& saves) {
         const uint64_t oldest_ms = *std::ranges::min_element(saves);
-        (*finish)([&](ReplyWriter& reply) { reply.integer(static_cast<int64_t>(oldest_ms / 1000)); });
+        (*finish)(
+            [&](ReplyWriter& reply) { reply.integer(static_cast<int64_t>(oldest_ms / 1000)); });
       });
 }
 
@@ -135,9 +135,8 @@ void shutdown_command(CommandContext& context) {
     control.shutdown(mode, [&loop, finish](const std::string& reason) {
       spdlog::error("Cannot shut down: {}", reason);
       loop.post([finish] {
-        (*finish)([](ReplyWriter& reply) {
-          reply.error("ERR Errors trying to SHUTDOWN. Check logs.");
-        });
+        (*finish)(
+            [](ReplyWriter& reply) { reply.error("ERR Errors trying to SHUTDOWN. Check logs."); });
       });
     });
   });

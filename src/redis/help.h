@@ -13,8 +13,7 @@ namespace quorate::redis {
 inline void reply_help(ReplyWriter reply, std::string_view command,
                        std::span<const std::string_view> lines) {
   reply.array(lines.size() + 3);
-  reply.simple(std::string(command) +
-               " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+  reply.simple(std::string(command) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
   for (const std::string_view line : lines) reply.simple(line);
   reply.simple("HELP");
   reply.simple("    Print this help.");

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "quorate/redis/session.h"
+
 #include "redis/handlers.h"
 
 namespace quorate::redis {
@@ -134,9 +135,12 @@ void info_command(CommandContext& context) {
        finish = std::make_shared<Finish>(context.defer())](std::vector<ShardFacts> shards) {
         for (size_t i = 1; i < shards.size(); ++i) shards[0].add(shards[i]);
         const ServerControl& control = engine.control();
-        const NodeFacts facts{control.facts(),       control.memory(),
-                              control.cpu(),         control.connections(),
-                              std::move(shards[0]),  engine.commands(),
+        const NodeFacts facts{control.facts(),
+                              control.memory(),
+                              control.cpu(),
+                              control.connections(),
+                              std::move(shards[0]),
+                              engine.commands(),
                               engine.loop().clock().wall_ms()};
         (*finish)([&](ReplyWriter& reply) { reply.verbatim("txt", info_text(facts, names)); });
       });

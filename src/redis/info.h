@@ -1,10 +1,10 @@
 // INFO: what the node tells operators and their tools of itself.
 //
-// Every shard gives its part (shard_facts(), on its own thread); their sum and what the process knows are
-// written as sections in Redis 7.2's names and order, with Quorate's own fields beside Redis's. A field that
-// has no meaning here has the value that says so in Redis (0, no, -1); none is made up.
-// Thread: any shard's. Units: in the fields' names; as Redis's where the field is Redis's.
-// Source: Redis 7.2 genRedisInfoString.
+// Every shard gives its part (shard_facts(), on its own thread); their sum and what the process
+// knows are written as sections in Redis 7.2's names and order, with Quorate's own fields beside
+// Redis's. A field that has no meaning here has the value that says so in Redis (0, no, -1); none
+// is made up. Thread: any shard's. Units: in the fields' names; as Redis's where the field is
+// Redis's. Source: Redis 7.2 genRedisInfoString.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,7 @@
 // The sections of INFO, in Redis's order, and their fields.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
+#include <fmt/format.h>
 #include <iterator>
 #include <utility>
 
@@ -67,9 +66,8 @@ double quotient(uint64_t a, uint64_t b) {
 
 void write_server(const NodeFacts& facts, Section& out) {
   const ServerFacts& server = facts.server;
-  const uint64_t uptime_s = facts.now_ms > server.started_ms
-                                ? (facts.now_ms - server.started_ms) / 1000
-                                : 0;
+  const uint64_t uptime_s =
+      facts.now_ms > server.started_ms ? (facts.now_ms - server.started_ms) / 1000 : 0;
   out.field("redis_version", server.redis_version);
   out.field("quorate_version", server.version);
   out.field("redis_git_sha1", "00000000");
@@ -102,9 +100,9 @@ void write_clients(const NodeFacts& facts, Section& out) {
   out.field("maxclients", facts.connections.limit);
   out.field("client_recent_max_input_buffer", facts.shards.input_bytes_max);
   out.field("client_recent_max_output_buffer", facts.shards.output_bytes_max);
-  constexpr std::array<std::string_view, 5> kNone{
-      "blocked_clients", "tracking_clients", "clients_in_timeout_table", "total_blocking_keys",
-      "total_blocking_keys_on_nokey"};
+  constexpr std::array<std::string_view, 5> kNone{"blocked_clients", "tracking_clients",
+                                                  "clients_in_timeout_table", "total_blocking_keys",
+                                                  "total_blocking_keys_on_nokey"};
   out.none(kNone);
 }
 
@@ -126,9 +124,8 @@ void write_memory(const NodeFacts& facts, Section& out) {
   out.field("allocator_allocated", used);
   out.field("allocator_active", memory.resident);
   out.field("allocator_resident", memory.resident);
-  constexpr std::array<std::string_view, 4> kNone{"used_memory_lua", "used_memory_scripts",
-                                                  "number_of_cached_scripts",
-                                                  "number_of_functions"};
+  constexpr std::array<std::string_view, 4> kNone{
+      "used_memory_lua", "used_memory_scripts", "number_of_cached_scripts", "number_of_functions"};
   out.none(kNone);
   out.size("maxmemory", memory.limit);
   out.field("maxmemory_policy", memory.policy);
@@ -156,7 +153,7 @@ void write_persistence(const NodeFacts& facts, Section& out) {
   const uint64_t completed = shards.store.checkpoints_completed;
   const auto last_s = static_cast<int64_t>(shards.store.checkpoint_us_last / 1'000'000);
   constexpr std::array<std::string_view, 6> kNoFork{
-      "loading",         "async_loading",        "current_cow_peak",
+      "loading",          "async_loading",        "current_cow_peak",
       "current_cow_size", "current_cow_size_age", "current_fork_perc"};
   out.none(kNoFork);
   out.field("rdb_changes_since_last_save", shards.changed_keys);
@@ -217,11 +214,17 @@ void write_stats(const NodeFacts& facts, Section& out) {
   out.field("evicted_clients", 0);
   out.field("keyspace_hits", engine.keyspace_hits);
   out.field("keyspace_misses", engine.keyspace_misses);
-  constexpr std::array<std::string_view, 11> kNone{
-      "pubsub_channels",     "pubsub_patterns",           "pubsubshard_channels",
-      "latest_fork_usec",    "total_forks",               "migrate_cached_sockets",
-      "tracking_total_keys", "slave_expires_tracked_keys", "tracking_total_items",
-      "tracking_total_prefixes", "unexpected_error_replies"};
+  constexpr std::array<std::string_view, 11> kNone{"pubsub_channels",
+                                                   "pubsub_patterns",
+                                                   "pubsubshard_channels",
+                                                   "latest_fork_usec",
+                                                   "total_forks",
+                                                   "migrate_cached_sockets",
+                                                   "tracking_total_keys",
+                                                   "slave_expires_tracked_keys",
+                                                   "tracking_total_items",
+                                                   "tracking_total_prefixes",
+                                                   "unexpected_error_replies"};
   out.none(kNone);
   out.field("total_error_replies", engine.error_replies);
   out.field("forwarded_commands", engine.forwarded_commands);
@@ -237,9 +240,9 @@ void write_replication(const NodeFacts& facts, Section& out) {
   out.field("master_replid2", kNoReplicationId);
   out.field("master_repl_offset", 0);
   out.field("second_repl_offset", -1);
-  constexpr std::array<std::string_view, 4> kNoBacklog{
-      "repl_backlog_active", "repl_backlog_size", "repl_backlog_first_byte_offset",
-      "repl_backlog_histlen"};
+  constexpr std::array<std::string_view, 4> kNoBacklog{"repl_backlog_active", "repl_backlog_size",
+                                                       "repl_backlog_first_byte_offset",
+                                                       "repl_backlog_histlen"};
   out.none(kNoBacklog);
 }
 
@@ -276,8 +279,8 @@ void write_keyspace(const NodeFacts& facts, Section& out) {
   for (size_t db = 0; db < facts.shards.databases.size(); ++db) {
     const DatabaseFacts& database = facts.shards.databases[db];
     if (database.keys == 0) continue;
-    out.field(fmt::format("db{}", db), fmt::format("keys={},expires={},avg_ttl=0", database.keys,
-                                                   database.volatile_keys));
+    out.field(fmt::format("db{}", db),
+              fmt::format("keys={},expires={},avg_ttl=0", database.keys, database.volatile_keys));
   }
 }
 

@@ -1,8 +1,9 @@
-// How a walk keeps its promise where rows on disk take part. A slot with cold keys is walked in stretches:
-// the entries in memory are noted first, then rows are read, and when they have come both are met together.
-// A key that stays is in memory or a committed row at the moment of noting. In the first case it was noted. In
-// the second its row is in whatever state the read sees, because a read sees all that was committed before it
-// and rows of keys that stay are only ever replaced. So demotions and loads during the read lose nothing.
+// How a walk keeps its promise where rows on disk take part. A slot with cold keys is walked in
+// stretches: the entries in memory are noted first, then rows are read, and when they have come
+// both are met together. A key that stays is in memory or a committed row at the moment of noting.
+// In the first case it was noted. In the second its row is in whatever state the read sees, because
+// a read sees all that was committed before it and rows of keys that stay are only ever replaced.
+// So demotions and loads during the read lose nothing.
 #include "redis/key_walk.h"
 
 #include <algorithm>
@@ -64,19 +65,20 @@ void KeyWalk::slice() {
 void KeyWalk::walk_resident(uint16_t slot, size_t& budget) {
   const uint64_t now_ms = store_.now_ms();
   Position at = position_;
-  const bool whole =
-      store_.table().visit_slot(range_.db, slot, hash_of(position_), [&](uint64_t hash, auto* entry) {
-        const Position here = position_of(slot, hash);
-        if (here != at && (budget == 0 || satisfied())) {
-          at = here;
-          return false;
-        }
-        at = here;
-        if (budget > 0) --budget;
-        ++seen_;
-        if (entry->live_at(now_ms)) meet(here, entry->key());
-        return true;
-      });
+  const bool whole = store_.table().visit_slot(range_.db, slot, hash_of(position_),
+                                               [&](uint64_t hash, auto* entry) {
+                                                 const Position here = position_of(slot, hash);
+                                                 if (here != at && (budget == 0 || satisfied())) {
+                                                   at = here;
+                                                   return false;
+                                                 }
+                                                 at = here;
+                                                 if (budget > 0) --budget;
+                                                 ++seen_;
+                                                 if (entry->live_at(now_ms))
+                                                   meet(here, entry->key());
+                                                 return true;
+                                               });
   position_ = whole ? slot_begin(slot + 1u) : at;
 }
 
@@ -94,8 +96,8 @@ void KeyWalk::read_stretch(uint16_t slot) {
   stretch_ = {};
   Position at = position_;
   const size_t wanted_cells = wanted();
-  const bool whole =
-      store_.table().visit_slot(range_.db, slot, hash_of(position_), [&](uint64_t hash, auto* entry) {
+  const bool whole = store_.table().visit_slot(
+      range_.db, slot, hash_of(position_), [&](uint64_t hash, auto* entry) {
         const Position here = position_of(slot, hash);
         const bool enough = here != at && stretch_.before.size() >= wanted_cells;
         at = here;
@@ -109,12 +111,11 @@ void KeyWalk::read_stretch(uint16_t slot) {
 }
 
 void KeyWalk::read_rows(uint64_t from_hash) {
-  store_.cold_reader().scan({slot_of(position_), range_.db, from_hash}, wanted(), kRowBytesPerRead,
-                            engine_.loop(),
-                            [self = shared_from_this()](std::vector<storage::ColdResult> results,
-                                                        bool more) {
-                              self->rows_read(std::move(results), more);
-                            });
+  store_.cold_reader().scan(
+      {slot_of(position_), range_.db, from_hash}, wanted(), kRowBytesPerRead, engine_.loop(),
+      [self = shared_from_this()](std::vector<storage::ColdResult> results, bool more) {
+        self->rows_read(std::move(results), more);
+      });
 }
 
 void KeyWalk::rows_read(std::vector<storage::ColdResult> results, bool more) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "quorate/object/key.h"
+#include "quorate/runtime/mutants.h"
 
 namespace quorate::cluster {
 namespace {
@@ -82,7 +83,8 @@ NodeIdentity NodeIdentity::make(runtime::Random& random) {
 }
 
 bool NodeIdentity::begin_life(bool store_known) {
-  const bool fresh = !clean || !store_known;
+  const bool unclean = !clean && !runtime::mutant(runtime::Mutant::epoch_kept);
+  const bool fresh = unclean || !store_known;
   if (fresh) ++epoch;
   clean = false;
   ++starts;

@@ -340,7 +340,11 @@ bool NodeImpl::run() {
   for (auto& shard : shards_) shard->run();
   show_banner();
   loop_->run();
-  for (auto& shard : shards_) shard->join();
+  for (auto& shard : shards_) {
+    shard->join();
+    // Its dots would be issued again, were anything lost that came after the shard's last sync.
+    clean_ = clean_ && shard->durable();
+  }
   if (clean_) {
     identity_.clean = true;
     auto saved = cluster::save_identity(*files_, path("node.identity"), identity_);

@@ -81,15 +81,28 @@ void ShardThread::stop(std::function<void(bool clean)> ended) {
   loop_->post([this, ended = std::move(ended)] {
     if (std::exchange(stopping_, true)) return;
     engine_->close_sessions();
-    const bool written = coordinator_->end_turn().has_value();
     const auto end = [this, ended](bool clean) {
       stop_deadline_.reset();
       ended(clean);
       loop_->stop();
     };
     stop_deadline_ = loop_->start_timer(kStopDeadlineUs, 0, [end] { end(false); });
-    store_->when_synced(store_->journal().end_position(), [end, written] { end(written); });
+    end_when_durable(end);
   });
+}
+
+// Operations over several shards and expiry go on meanwhile, so this may take several syncs.
+void ShardThread::end_when_durable(std::function<void(bool clean)> end) {
+  store_->when_synced(store_->journal().end_position(), [this, end = std::move(end)]() mutable {
+    const bool refused = !store_->write_refusal().empty();
+    if (durable() || refused) return end(!refused);
+    end_when_durable(std::move(end));
+  });
+}
+
+bool ShardThread::durable() const {
+  const storage::Journal& journal = store_->journal();
+  return journal.synced_position() >= journal.end_position();
 }
 
 void ShardThread::join() {

@@ -47,9 +47,13 @@ class ShardThread {
   // called on the shard's thread as the last thing.
   void stop(std::function<void(bool clean)> ended);
   void join();
+  // After join(): whether the disk has everything, what came after stop() included.
+  bool durable() const;
 
  private:
   explicit ShardThread(unsigned shard) : shard_(shard) {}
+
+  void end_when_durable(std::function<void(bool clean)> end);
 
   unsigned shard_;
   std::unique_ptr<runtime::UvLoop> loop_;

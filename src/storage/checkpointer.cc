@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 #include <utility>
 
+#include "quorate/runtime/mutants.h"
+
 namespace quorate::storage {
 namespace {
 
@@ -166,6 +168,10 @@ bool Checkpointer::walk_slot(uint16_t slot, size_t& budget) {
   }
   if (slot_touched_) save_counts(slot);
   if (!clock_.empty()) {
+    if (runtime::mutant(runtime::Mutant::clock_without_rows)) {
+      clock_.clear();
+      store_.clocks().clock(slot).encode(clock_);
+    }
     batch_->meta.push_back({clock_record_name(slot), clock_, batch_->rows.size()});
   }
   return true;
@@ -249,6 +255,7 @@ void Checkpointer::send() {
   store_.statistics_.checkpoint_rows_last += batch_->rows.size();
   if (batch_->empty()) return committed({});
   // The rows say what the journal's end says: they must not be on disk before it is.
+  if (runtime::mutant(runtime::Mutant::checkpoint_ahead)) return transact();
   waiting_for_sync_ = true;
   store_.when_synced(batch_->journal_position, [this] { transact(); });
 }
@@ -283,7 +290,8 @@ void Checkpointer::committed(runtime::Status status) {
   slice();
 }
 
-// The rows of the batch's tombstones are gone now. A key that was written again meanwhile has no row.
+// The rows of the batch's tombstones are gone now. A key that was written again meanwhile has no
+// row.
 void Checkpointer::forget_tombstones() {
   for (const Batch::Removed& removed : batch_->removed) {
     const object::Key key{removed.key, object::key_hash(removed.key, store_.shape().hash_seed),

@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 #include <utility>
 
+#include "quorate/runtime/mutants.h"
+
 #include "storage/checkpointer.h"
 
 namespace quorate::storage {
@@ -90,7 +92,7 @@ void Residency::loaded(const std::vector<ColdResult>& results) {
 void Residency::end_turn() {
   if (!wanted_.empty()) {
     store_.cold_reader_.read(std::exchange(wanted_, {}), store_.loop_,
-                             [this](std::vector<ColdResult> results) { loaded(results); });
+                             [this](const std::vector<ColdResult>& results) { loaded(results); });
   }
   out_of_memory_ = false;
   const uint64_t disk_max = store_.settings_.disk_bytes_max;
@@ -141,7 +143,8 @@ bool Residency::over_limit() const {
 }
 
 bool Residency::demotable(const Entry* entry, uint16_t slot) const {
-  return !entry->dirty() && entry->stored() && entry->form() != Form::tombstone &&
+  const bool clean = !entry->dirty() || runtime::mutant(runtime::Mutant::dirty_entry_demoted);
+  return clean && entry->stored() && entry->form() != Form::tombstone &&
          store_.checkpointer_->committed(*entry, slot);
 }
 

@@ -240,6 +240,8 @@ runtime::Status ShardStore::restore_slot(const SavedSlot& saved) {
 
 runtime::Status ShardStore::end_turn() {
   runtime::Status written = journal_->write_batch();
+  // Whoever began to wait in this turn may wait for what has only now been written.
+  if (!sync_waiters_.empty()) journal_->request_sync();
   residency_->end_turn();
   if (checkpointer_->due()) checkpointer_->start(nullptr);
   if (!removed_.empty()) free_some_removed();

@@ -19,7 +19,7 @@ class FaultyRowStore final : public storage::RowStore {
   struct Faults {
     unsigned commit_percent = 0;  // of the commits fail with commit_code
     int commit_code = 0;
-    unsigned read_percent = 0;              // of the read transactions fail with EIO
+    unsigned read_percent = 0;               // of the read transactions fail with EIO
     std::set<storage::RowKey> damaged = {};  // rows whose checksum is wrong
   };
 

@@ -2,8 +2,8 @@
 //
 // What the shards of one life (one generation) write is decoded batch by batch, in the order of the
 // writes: a complete account of what the node has changed, independent of what it keeps or answers.
-// A batch whose write failed is tentative: the disk may have it nevertheless, and the journal writes
-// it again, as the beginning of a larger one. Thread: the simulator's one.
+// A batch whose write failed is tentative: the disk may have it nevertheless, and the journal
+// writes it again, as the beginning of a larger one. Thread: the simulator's one.
 #pragma once
 
 #include <cstdint>

@@ -43,8 +43,7 @@ void KeyModel::apply(unsigned shard, size_t index, const Change& change) {
   const KeyId key{change.db, change.slot, change.key};
   switch (change.type) {
     case storage::RecordType::put:
-      versions_[key].push_back(
-          {sequence_, KeyState{change.text, change.expiry_ms}, shard, index});
+      versions_[key].push_back({sequence_, KeyState{change.text, change.expiry_ms}, shard, index});
       break;
     case storage::RecordType::remove:
       versions_[key].push_back({sequence_, std::nullopt, shard, index});

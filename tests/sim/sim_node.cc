@@ -14,9 +14,10 @@ constexpr uint64_t kMapBytes = 64ull << 20;
 constexpr std::string_view kStoreIdRecord = "store-id";
 
 std::string make_directory_in_memory() {
-  std::string pattern = std::filesystem::exists("/dev/shm")
-                            ? "/dev/shm/quorate_sim_XXXXXX"
-                            : std::filesystem::temp_directory_path().string() + "/quorate_sim_XXXXXX";
+  std::string pattern =
+      std::filesystem::exists("/dev/shm")
+          ? "/dev/shm/quorate_sim_XXXXXX"
+          : std::filesystem::temp_directory_path().string() + "/quorate_sim_XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) std::abort();
   return pattern;
 }
@@ -129,9 +130,9 @@ runtime::Status SimNode::open_shards(const Options& options) {
     Shard shard;
     shard.loop = world_.make_loop(kNode);
     shard.random = runtime::make_seeded_random(seed_ * 1000 + lives_ * 10 + i);
-    auto journal = storage::Journal::open(observer_, *shard.loop, *sync_worker_,
-                                          {directory_, identity_.starts, i, options.shards,
-                                           options.segment_bytes, options.policy});
+    auto journal = storage::Journal::open(
+        observer_, *shard.loop, *sync_worker_,
+        {directory_, identity_.starts, i, options.shards, options.segment_bytes, options.policy});
     if (!journal) return std::unexpected(journal.error());
     shard.store = std::make_unique<storage::ShardStore>(
         storage::ShardStore::Parts{*shard.loop, *shard.random, std::move(*journal), *rows_,

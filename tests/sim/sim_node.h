@@ -1,11 +1,11 @@
 // SimNode: one whole node on virtual time, with a disk that can fail and a power plug.
 //
 // The same parts that server::Node joins: identity, journals on a simulated disk, rows in a real
-// LMDB environment in memory, cold reader, and per shard store, coordinator and engine; journal-sync,
-// checkpoint and cold reads run on simulated workers. It lives several lives: start() recovers what
-// the last one left; a crash ends it at once, stop_cleanly() in order. A power loss takes what the
-// disk had not synced; a committed transaction of the rows stays. Thread: the simulator's one. The
-// world outlives it.
+// LMDB environment in memory, cold reader, and per shard store, coordinator and engine;
+// journal-sync, checkpoint and cold reads run on simulated workers. It lives several lives: start()
+// recovers what the last one left; a crash ends it at once, stop_cleanly() in order. A power loss
+// takes what the disk had not synced; a committed transaction of the rows stays. Thread: the
+// simulator's one. The world outlives it.
 #pragma once
 
 #include <memory>

@@ -23,6 +23,7 @@
 #include "quorate/object/key.h"
 #include "quorate/runtime/error.h"
 #include "quorate/runtime/loop.h"
+#include "quorate/runtime/mutants.h"
 #include "quorate/storage/shard_store.h"
 
 namespace quorate::coordinator {
@@ -72,6 +73,7 @@ class ShardCoordinator {
   runtime::Status end_turn();
   // Journal position up to which changes may be answered for.
   uint64_t answerable() const {
+    if (runtime::mutant(runtime::Mutant::reply_before_journal)) return UINT64_MAX;
     return syncs_always_ ? store_.journal().synced_position() : store_.journal().written_position();
   }
   void set_syncs_always(bool on) { syncs_always_ = on; }

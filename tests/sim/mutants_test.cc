@@ -1,0 +1,71 @@
+// Each mutant must make some seeded history fail, and none may fail without a mutant.
+//
+// A mutant runs in a process of its own, which may well end in a crash: that is being caught, too.
+// Part of sim_mutants_tests only, the one build that has mutants.
+#ifdef QUORATE_MUTANTS
+#include "quorate/runtime/mutants.h"
+
+#include <cstdio>
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sim/power_loss_history.h"
+
+namespace quorate::sim {
+namespace {
+
+using runtime::Mutant;
+
+constexpr uint64_t kSeedsWithMutant = 400;
+constexpr uint64_t kSeedsWithout = 60;
+constexpr int kCaught = 42;
+
+// Ends with kCaught as soon as a history fails.
+[[noreturn]] void run_histories(Mutant mutant, uint64_t seeds) {
+  runtime::selected_mutant = mutant;
+  spdlog::set_level(spdlog::level::off);
+  for (uint64_t seed = 1; seed <= seeds; ++seed) {
+    PowerLossHistory history(seed);
+    const std::string violation = history.run();
+    if (violation.empty()) continue;
+    std::fprintf(stderr, "seed %llu: %s\n", static_cast<unsigned long long>(seed),
+                 violation.c_str());
+    ::_exit(kCaught);
+  }
+  ::_exit(0);
+}
+
+// The status with which a process that runs histories ends.
+int status_with(Mutant mutant, uint64_t seeds) {
+  const pid_t child = ::fork();
+  if (child == 0) run_histories(mutant, seeds);
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return status;
+}
+
+void expect_caught(Mutant mutant) {
+  const int status = status_with(mutant, kSeedsWithMutant);
+  EXPECT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == kCaught)
+      << "no history noticed in " << kSeedsWithMutant << " seeds";
+}
+
+TEST(Mutants, NoneFailsNothing) {
+  const int status = status_with(Mutant::none, kSeedsWithout);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST(Mutants, ReplyBeforeJournalIsCaught) { expect_caught(Mutant::reply_before_journal); }
+TEST(Mutants, CheckpointAheadOfTheJournalIsCaught) { expect_caught(Mutant::checkpoint_ahead); }
+TEST(Mutants, DemotedDirtyEntryIsCaught) { expect_caught(Mutant::dirty_entry_demoted); }
+TEST(Mutants, AcceptedTornTailIsCaught) { expect_caught(Mutant::torn_tail_accepted); }
+TEST(Mutants, EpochKeptAfterUncleanStopIsCaught) { expect_caught(Mutant::epoch_kept); }
+TEST(Mutants, ClockSavedWithoutItsRowsIsCaught) { expect_caught(Mutant::clock_without_rows); }
+
+}  // namespace
+}  // namespace quorate::sim
+
+#endif  // QUORATE_MUTANTS

@@ -29,7 +29,7 @@ void ShardCoordinator::admitted(const object::Key& key, Run run) {
   });
 }
 
-void ShardCoordinator::run_exclusively(std::vector<object::Key> keys, bool writes, Run run,
+void ShardCoordinator::run_exclusively(const std::vector<object::Key>& keys, bool writes, Run run,
                                        runtime::Task finished) {
   ExclusiveOperation::start(*this, keys, writes, std::move(run), std::move(finished));
 }

@@ -140,7 +140,7 @@ void pick_key(ShardEngine& engine, uint16_t db, ShardEngine::Continuation<Pick> 
 }
 
 // Chooses among the shards' picks by how many keys each was picked from.
-void reply_random_key(ReplyWriter& reply, std::vector<Pick> picks, runtime::Random& random) {
+void reply_random_key(ReplyWriter& reply, const std::vector<Pick>& picks, runtime::Random& random) {
   uint64_t all = 0;
   for (const Pick& pick : picks) {
     if (!pick.status) return reply_unreadable(reply, pick.status.error());

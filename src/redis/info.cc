@@ -53,7 +53,8 @@ uint64_t sync_lag_ms(const storage::Journal& journal, uint64_t now_us) {
 void count_keys(const storage::ShardStore& store, ShardFacts& facts) {
   const storage::Table& table = store.table();
   const storage::ShardStore::Shape& shape = store.shape();
-  for (uint16_t db = 0; db < shape.databases; ++db) {
+  const auto databases = static_cast<uint16_t>(shape.databases);
+  for (uint16_t db = 0; db < databases; ++db) {
     facts.databases.push_back({store.keys(db), store.volatile_keys(db)});
     if (!table.has_database(db)) continue;
     for (unsigned slot = shape.shard; slot < object::kSlots; slot += shape.shards) {

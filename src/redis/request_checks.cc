@@ -7,13 +7,18 @@ namespace {
 
 constexpr size_t kShownBytesMax = 128;
 
+// As Redis shows an argument: as a C string.
+std::string shown_part(std::string_view arg, size_t bytes_max) {
+  return std::string(arg.substr(0, arg.find('\0')).substr(0, bytes_max));
+}
+
 // "ERR unknown command 'foo', with args beginning with: 'a' 'b' "
 std::string unknown_command(Args args) {
-  std::string text = "ERR unknown command '" + std::string(args[0].substr(0, kShownBytesMax)) +
+  std::string text = "ERR unknown command '" + shown_part(args[0], kShownBytesMax) +
                      "', with args beginning with: ";
   std::string shown;
   for (size_t i = 1; i < args.size() && shown.size() < kShownBytesMax; ++i) {
-    shown += "'" + std::string(args[i].substr(0, kShownBytesMax - shown.size())) + "' ";
+    shown += "'" + shown_part(args[i], kShownBytesMax - shown.size()) + "' ";
   }
   return text + shown;
 }
@@ -29,7 +34,7 @@ std::string upper(std::string_view name) {
 std::string unknown(const CommandTable& commands, Args args) {
   const CommandSpec* container = commands.find(args[0]);
   if (container == nullptr) return unknown_command(args);
-  return "ERR unknown subcommand '" + std::string(args[1].substr(0, kShownBytesMax)) + "'. Try " +
+  return "ERR unknown subcommand '" + shown_part(args[1], kShownBytesMax) + "'. Try " +
          upper(container->name) + " HELP.";
 }
 
@@ -39,6 +44,8 @@ bool is_local(const ClientState& client) {
 }
 
 }  // namespace
+
+bool is_http(Args args) { return same_name(args[0], "POST") || same_name(args[0], "Host:"); }
 
 bool check_request(const Request& request, const ClientState& client, ShardEngine& engine,
                    ReplyWriter& reply) {

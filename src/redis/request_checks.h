@@ -9,6 +9,10 @@
 
 namespace quorate::redis {
 
+// Whether this is a line of an HTTP request. Who sends one may be a browser that a web page uses to
+// reach the server; what follows in its body must not run (cross protocol scripting).
+bool is_http(Args args);
+
 // True if the request may run; otherwise the error is written.
 bool check_request(const Request& request, const ClientState& client, ShardEngine& engine,
                    ReplyWriter& reply);

@@ -1,6 +1,7 @@
 #include "quorate/redis/session.h"
 
 #include <algorithm>
+#include <spdlog/spdlog.h>
 #include <utility>
 
 #include "redis/forwarded_batch.h"
@@ -130,6 +131,7 @@ size_t Session::take_batch(std::string_view input) {
   while (batch.size() < kBatchRequestsMax && at < input.size()) {
     status = parser_.parse(input.substr(at));
     if (status != ParseStatus::complete) break;
+    const size_t begin = at;
     at += parser_.consumed();
     const Args args = parser_.args();
     if (args.empty()) continue;
@@ -143,9 +145,11 @@ size_t Session::take_batch(std::string_view input) {
       if (alone || store.shape().owns(key.slot)) store.prefetch_cell(key);
       batch.add_key(item, key);
     }
-    if (indexes.empty()) break;  // it may change how the next ones are read
+    if (indexes.empty()) break;      // it may change how the next ones are read
+    if (input[begin] != '*') break;  // inline: the parser keeps its arguments until it parses again
   }
   for (const object::Key& key : batch.keys()) {
+    if (batch.size() == 1) break;  // nothing to overlap with
     if (alone || store.shape().owns(key.slot)) store.prefetch_entry(key);
   }
   if (batch.size() == 0) {
@@ -216,6 +220,12 @@ bool Session::check(const Request& request, OutputBuffer& out) {
   if (request.spec != nullptr && request.spec->arity_fits(request.args.size()) &&
       client_.authenticated && !request.spec->has(command_flag::kProtected)) [[likely]] {
     return true;
+  }
+  if (request.spec == nullptr && is_http(request.args)) {
+    spdlog::warn("{} speaks HTTP, perhaps made to by a web page; its connection is closed",
+                 client_.peer_address);
+    client_.close_after_reply = true;
+    return false;
   }
   ReplyWriter reply(out, client_.protocol);
   return check_request(request, client_, engine_, reply);

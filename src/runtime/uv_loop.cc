@@ -23,29 +23,22 @@ uint64_t read_clock_us(clockid_t id) {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
 }
 
-// Read on first use in a turn, then kept until the turn ends.
+// Each time is read on its first use in a turn, then kept until the turn ends.
 class TurnClock final : public Clock {
  public:
   uint64_t wall_ms() const override {
-    refresh();
+    if (wall_ms_ == 0) wall_ms_ = read_clock_us(CLOCK_REALTIME) / 1000;
     return wall_ms_;
   }
   uint64_t monotonic_us() const override {
-    refresh();
+    if (monotonic_us_ == 0) monotonic_us_ = read_clock_us(CLOCK_MONOTONIC);
     return monotonic_us_;
   }
-  void end_turn() { fresh_ = false; }
+  void end_turn() { wall_ms_ = monotonic_us_ = 0; }
 
  private:
-  void refresh() const {
-    if (fresh_) return;
-    wall_ms_ = read_clock_us(CLOCK_REALTIME) / 1000;
-    monotonic_us_ = read_clock_us(CLOCK_MONOTONIC);
-    fresh_ = true;
-  }
-  mutable uint64_t wall_ms_ = 0;
+  mutable uint64_t wall_ms_ = 0;  // 0: not read yet
   mutable uint64_t monotonic_us_ = 0;
-  mutable bool fresh_ = false;
 };
 
 // A libuv handle that outlives its owner until libuv has let go of it.
@@ -63,9 +56,13 @@ struct OwnedHandle {
 
 class UvTimer final : public Timer {
  public:
-  UvTimer(uv_loop_t* loop, uint64_t delay_us, uint64_t repeat_us, Task task)
+  // Sets `fired` each time the timer has run.
+  UvTimer(uv_loop_t* loop, uint64_t delay_us, uint64_t repeat_us, Task task, bool& fired)
       : timer_(new OwnedHandle<uv_timer_t>) {
-    timer_->task = std::move(task);
+    timer_->task = [task = std::move(task), &fired]() mutable {
+      fired = true;
+      task();
+    };
     uv_timer_init(loop, &timer_->handle);
     uv_timer_start(
         &timer_->handle, [](uv_timer_t* h) { OwnedHandle<uv_timer_t>::of(h)->task(); },
@@ -146,8 +143,10 @@ class UvLoopImpl final : public UvLoop {
     // Timers run before the poll phase: their effects leave at once, not a poll later.
     uv_prepare_init(&loop_, &prepare_);
     prepare_.data = this;
-    uv_prepare_start(&prepare_,
-                     [](uv_prepare_t* h) { static_cast<UvLoopImpl*>(h->data)->end_turn(); });
+    uv_prepare_start(&prepare_, [](uv_prepare_t* h) {
+      auto* self = static_cast<UvLoopImpl*>(h->data);
+      if (std::exchange(self->timers_fired_, false)) self->end_turn();
+    });
   }
   UvLoopImpl(const UvLoopImpl&) = delete;
   UvLoopImpl& operator=(const UvLoopImpl&) = delete;
@@ -176,7 +175,7 @@ class UvLoopImpl final : public UvLoop {
   }
   const Clock& clock() const override { return clock_; }
   std::unique_ptr<Timer> start_timer(uint64_t delay_us, uint64_t repeat_us, Task task) override {
-    return std::make_unique<UvTimer>(&loop_, delay_us, repeat_us, std::move(task));
+    return std::make_unique<UvTimer>(&loop_, delay_us, repeat_us, std::move(task), timers_fired_);
   }
   void set_turn_end(Task hook) override { turn_end_ = std::move(hook); }
 
@@ -221,6 +220,7 @@ class UvLoopImpl final : public UvLoop {
   std::atomic<bool> stopping_{false};
   TurnClock clock_;
   Task turn_end_;
+  bool timers_fired_ = false;
   std::vector<OwnedHandle<uv_signal_t>*> signals_;
 };
 

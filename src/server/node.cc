@@ -134,7 +134,6 @@ runtime::Status NodeImpl::open() {
 
 runtime::Status NodeImpl::open_directory() {
   directory_ = start_.config.dir;
-  while (directory_.size() > 1 && directory_.ends_with('/')) directory_.pop_back();
   if (auto made = files_->make_directory(directory_); !made) {
     return runtime::fail("Can't use the data directory: " + made.error().message);
   }
@@ -429,6 +428,12 @@ void NodeImpl::shard_stopped(bool clean) {
 }  // namespace
 
 runtime::Result<std::unique_ptr<Node>> Node::start(Start start) {
+  // CONFIG GET dir answers where the data is, wherever the client is.
+  std::string& directory = start.config.dir;
+  while (directory.starts_with("./")) directory.erase(0, 2);
+  if (directory == ".") directory.clear();
+  if (!directory.starts_with('/')) directory = runtime::current_directory() + "/" + directory;
+  while (directory.size() > 1 && directory.ends_with('/')) directory.pop_back();
   auto node = std::make_unique<NodeImpl>(std::move(start));
   if (auto opened = node->open(); !opened) return std::unexpected(opened.error());
   return node;

@@ -1,5 +1,5 @@
-// ShardCoordinator: commands over several keys and shards are atomic, in order, and end; one-key commands wait
-// for cold keys and held slots without overtaking each other.
+// ShardCoordinator: commands over several keys and shards are atomic, in order, and end; one-key
+// commands wait for cold keys and held slots without overtaking each other.
 #include "quorate/coordinator/shard_coordinator.h"
 
 #include <gmock/gmock.h>
@@ -37,7 +37,7 @@ class ShardCoordinatorTest : public testing::Test {
   }
   std::vector<object::Key> keys_of(const std::vector<std::string>& names) {
     std::vector<object::Key> keys;
-    for (const std::string& name : names) keys.push_back(rig_->key(name));
+    for (const std::string& name : names) keys.push_back(rig_->key(*names_.insert(name).first));
     return keys;
   }
   // Runs one exclusive operation to its end, from a turn of `shard`.
@@ -63,6 +63,7 @@ class ShardCoordinatorTest : public testing::Test {
     }
   }
 
+  std::set<std::string> names_;  // what keys_of() has given out views of
   std::unique_ptr<ShardRig> rig_;
 };
 
@@ -211,9 +212,8 @@ TEST_F(ShardCoordinatorTest, WhatComesLaterWaitsForTheHolder) {
         },
         [&] { finished = true; });
     EXPECT_FALSE(coordinator(0).ready(keys_of({near})));
-    coordinator(0).when_ready(rig_->key(near), [&](runtime::Status) {
-      order.push_back("after: " + get(near));
-    });
+    coordinator(0).when_ready(rig_->key(near),
+                              [&](runtime::Status) { order.push_back("after: " + get(near)); });
   });
   ASSERT_TRUE(rig_->run_until([&] { return finished && order.size() == 2; }));
   EXPECT_THAT(order, ElementsAre("exclusive", "after: from the holder"));
@@ -252,8 +252,8 @@ TEST_F(ShardCoordinatorTest, NobodySeesHalfOfAnOperation) {
             KeySpace& keys = coordinator(1 - home).keys();
             std::string a;
             std::string b;
-            const bool same = keys.text(keys.open(rig_->key(near)), a) ==
-                              keys.text(keys.open(rig_->key(far)), b);
+            const bool same =
+                keys.text(keys.open(rig_->key(near)), a) == keys.text(keys.open(rig_->key(far)), b);
             ++(same ? seen_equal : seen_torn);
           },
           [] {});
@@ -300,7 +300,8 @@ TEST_F(ShardCoordinatorTest, ManyRandomOperationsNeverDeadlock) {
       });
       if (random->below(3) == 0) rig_->world.run_for(random->below(60));
     }
-    ASSERT_TRUE(rig_->run_until([&] { return ended == kTransfers; })) << ended << " of " << kTransfers;
+    ASSERT_TRUE(rig_->run_until([&] { return ended == kTransfers; }))
+        << ended << " of " << kTransfers;
     const int64_t sum = std::accumulate(
         accounts.begin(), accounts.end(), int64_t{0},
         [&](int64_t so_far, const std::string& name) { return so_far + std::stoll(get(name)); });

@@ -64,7 +64,8 @@ class ShardCoordinator {
   // Afterwards the slots are released and `finished` is called when every shard has what `run`
   // changed, durably. Views in `keys` must stay until `finished`. An error (a key could not be
   // loaded, a shard refuses writes) means that `run` was called with it and must change nothing.
-  void run_exclusively(std::vector<object::Key> keys, bool writes, Run run, runtime::Task finished);
+  void run_exclusively(const std::vector<object::Key>& keys, bool writes, Run run,
+                       runtime::Task finished);
 
   // Posts `task` to `receiver` when everything this shard has changed so far may be answered for.
   void after_turn(runtime::Executor& receiver, runtime::Task task);

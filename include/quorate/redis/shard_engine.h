@@ -98,7 +98,7 @@ class ShardEngine {
   template <class Result>
   using Continuation = std::move_only_function<void(Result)>;
   template <class Result>
-  void on_every_shard_async(std::function<void(ShardEngine&, Continuation<Result>)> work,
+  void on_every_shard_async(const std::function<void(ShardEngine&, Continuation<Result>)>& work,
                             std::function<void(std::vector<Result>)> done);
 
   // Calls `task` once, unless the engine ends before.
@@ -173,8 +173,9 @@ void ShardEngine::on_every_shard(std::function<Result(ShardEngine&)> work,
 }
 
 template <class Result>
-void ShardEngine::on_every_shard_async(std::function<void(ShardEngine&, Continuation<Result>)> work,
-                                       std::function<void(std::vector<Result>)> done) {
+void ShardEngine::on_every_shard_async(
+    const std::function<void(ShardEngine&, Continuation<Result>)>& work,
+    std::function<void(std::vector<Result>)> done) {
   struct Gathering {
     std::vector<Result> results;
     size_t missing;

@@ -105,7 +105,7 @@ class Entry {
     marks_ = static_cast<uint8_t>(on ? marks_ | mark : marks_ & ~mark);
   }
 
-  explicit Entry(std::string_view key) : key_bytes_(static_cast<uint32_t>(key.size())), form_(0) {}
+  explicit Entry(std::string_view key) : key_bytes_(static_cast<uint32_t>(key.size())) {}
   ~Entry() = default;
 
   static Entry* allocate(std::string_view key, const EntryState& state, size_t payload_bytes);
@@ -118,7 +118,7 @@ class Entry {
   char* bytes() { return reinterpret_cast<char*>(this + 1); }
 
   uint32_t key_bytes_ : 30;
-  uint32_t form_ : 2;
+  uint32_t form_ : 2 = 0;
   object::Hlc hlc_ = 0;
   uint64_t dot_n_ = 0;
   uint64_t expiry_ms_ = 0;

@@ -220,8 +220,8 @@ void randomkey_command(CommandContext& context) {
         pick_key(engine, db, std::move(finish));
       },
       [&random = context.engine.random(),
-       finish = std::make_shared<Finish>(context.defer())](std::vector<Pick> picks) {
-        (*finish)([&](ReplyWriter& reply) { reply_random_key(reply, std::move(picks), random); });
+       finish = std::make_shared<Finish>(context.defer())](const std::vector<Pick>& picks) {
+        (*finish)([&](ReplyWriter& reply) { reply_random_key(reply, picks, random); });
       });
 }
 

@@ -158,6 +158,7 @@ void KeyWalk::finish_stretch() {
     return std::pair<uint64_t, std::string_view>(of.hash, of.name);
   };
   std::vector<std::pair<uint64_t, std::string_view>> noted;
+  noted.reserve(stretch.before.size());
   for (const Found& key : stretch.before) noted.push_back(place(key));
   std::ranges::sort(noted);
   const auto consider = [&](const Found& of) {

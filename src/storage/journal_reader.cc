@@ -128,8 +128,10 @@ class Chain {
  public:
   using Deliver = std::function<Status(const RecoveredBatch&)>;
 
-  Chain(std::vector<SegmentFile> segments, bool repair, std::vector<char>& buffer)
-      : segments_(std::move(segments)),
+  Chain(runtime::FileSystem& files, std::vector<SegmentFile> segments, bool repair,
+        std::vector<char>& buffer)
+      : files_(files),
+        segments_(std::move(segments)),
         repair_(repair),
         buffer_(buffer),
         checksum_seed_(batch_checksum_seed(segments_[0].name.generation, segments_[0].name.shard)) {
@@ -147,6 +149,7 @@ class Chain {
   Result<std::optional<BatchHeader>> batch_at(FileWindow& window, uint64_t offset, uint64_t start);
   Status judge(const Stop& stop, JournalSurvey& survey);
   Status look_behind(const SegmentFile& segment, uint64_t offset, Remains& remains);
+  Status discard_behind(const Stop& stop);
   Status secure(SegmentFile& segment);
 
   static std::unexpected<Error> unreadable(const SegmentFile& segment, const Error& error) {
@@ -154,6 +157,7 @@ class Chain {
         Error{error.code, fmt::format("journal {}: {}", segment.path, error.message)});
   }
 
+  runtime::FileSystem& files_;
   std::vector<SegmentFile> segments_;
   const bool repair_;
   std::vector<char>& buffer_;
@@ -211,6 +215,7 @@ Status Chain::read_batches(const Deliver& deliver, ReadProgress& progress, Journ
   }
   if (stop) {
     if (auto judged = judge(*stop, survey); !judged) return judged;
+    if (auto discarded = discard_behind(*stop); !discarded) return discarded;
   }
   uint64_t bytes = 0;
   for (SegmentFile& segment : segments_) {
@@ -324,6 +329,20 @@ Status Chain::judge(const Stop& stop, JournalSurvey& survey) {
   return {};
 }
 
+// Later segments may begin with intact batches of the tail that was cut. Once the segment with the
+// cut has been removed, nothing would tell that they must not be delivered, so they go first.
+Status Chain::discard_behind(const Stop& stop) {
+  const std::string directory = segments_.front().path.substr(0, segments_.front().path.rfind('/'));
+  while (segments_.size() > stop.segment + 1) {
+    if (segments_.back().follows) {
+      if (auto gone = files_.remove(segments_.back().path); !gone) return gone;
+      if (auto gone = files_.sync_directory(directory); !gone) return gone;
+    }
+    segments_.pop_back();
+  }
+  return {};
+}
+
 Status Chain::look_behind(const SegmentFile& segment, uint64_t offset, Remains& remains) {
   constexpr size_t kMagicBytes = 4;
   const uint64_t begin = offset;
@@ -406,7 +425,7 @@ Result<JournalSurvey> read_journals(runtime::FileSystem& files, const std::strin
       segments.push_back(*std::move(segment));
     }
     survey.newest_generation = first.generation;
-    chains.emplace_back(std::move(segments), repair, buffer);
+    chains.emplace_back(files, std::move(segments), repair, buffer);
   }
   // All headers first: a version we do not know is refused before anything is delivered.
   for (Chain& chain : chains) {

@@ -145,6 +145,23 @@ TEST(JournalReader, AFlippedBitBeyondTheSyncedPositionIsATornTail) {
   EXPECT_EQ(recovery.survey->torn.size(), 1u);
 }
 
+// Else it would look like all that is left of a journal once the segments before it are removed.
+TEST(JournalReader, ASegmentBehindACutNeverComesBack) {
+  JournalRig rig(13);
+  rig.start(segments_of(4096));
+  while (rig.segments().size() < 3) ASSERT_TRUE(rig.write(300));
+  rig.stop();
+  rig.files.flip_bit(rig.segment_path(1, 0, 0), batch_offset(2, 300) + 70, 3);
+  const Recovery cut = recover(rig.files);
+  ASSERT_TRUE(cut.survey) << cut.survey.error().message;
+  EXPECT_EQ(cut.numbers, numbers_below(2));
+  rig.files.lose_power();
+  ASSERT_TRUE(rig.files.remove(rig.segment_path(1, 0, 0)));
+  const Recovery later = recover(rig.files);
+  ASSERT_TRUE(later.survey) << later.survey.error().message;
+  EXPECT_TRUE(later.numbers.empty());
+}
+
 // The proof that the damaged place was synced may stand in a later segment only.
 TEST(JournalReader, ALaterSegmentProvesTheDamage) {
   JournalRig rig(6);

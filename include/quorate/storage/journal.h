@@ -150,9 +150,10 @@ struct JournalSurvey {
 // shard) is a torn tail: delivery for that generation and shard ends there and it is noted in
 // `torn`. Damage before it is an error naming file and offset, unless `repair`, which then treats
 // it as a tail too. A missing segment in the middle is damage; segments before the oldest existing
-// one are taken as removed by a checkpoint. What was delivered will be built upon, so what of it is
-// not known synced is written once more and synced before this returns. A newer format version is
-// an error. `progress` (may be null) is called with bytes read and bytes in all.
+// one are taken as removed by a checkpoint. Segments behind a cut are removed, lest a later
+// recovery take them for a chain of their own. What was delivered will be built upon, so what of it
+// is not known synced is written once more and synced before this returns. A newer format version
+// is an error. `progress` (may be null) is called with bytes read and bytes in all.
 runtime::Result<JournalSurvey> read_journals(
     runtime::FileSystem& files, const std::string& directory, bool repair,
     const std::function<runtime::Status(const RecoveredBatch&)>& deliver,

@@ -19,8 +19,8 @@ class ExclusiveOperation : public std::enable_shared_from_this<ExclusiveOperatio
  public:
   using Run = ShardCoordinator::Run;
 
-  static void start(ShardCoordinator& home, const std::vector<object::Key>& keys, bool writes, Run run,
-                    runtime::Task finished);
+  static void start(ShardCoordinator& home, const std::vector<object::Key>& keys, bool writes,
+                    Run run, runtime::Task finished);
 
   ExclusiveOperation(ShardCoordinator& home, bool writes, Run run, runtime::Task finished)
       : home_(home), writes_(writes), run_(std::move(run)), finished_(std::move(finished)) {}

@@ -11,7 +11,8 @@ constexpr int64_t kMsPerSecond = 1000;
 
 // Empty if the moment does not fit.
 std::optional<int64_t> moment_ms(int64_t number, TimeForm form, uint64_t now_ms) {
-  if (form.unit == TimeForm::Unit::seconds && __builtin_mul_overflow(number, kMsPerSecond, &number)) {
+  if (form.unit == TimeForm::Unit::seconds &&
+      __builtin_mul_overflow(number, kMsPerSecond, &number)) {
     return std::nullopt;
   }
   if (form.from == TimeForm::From::now &&

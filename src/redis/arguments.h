@@ -36,7 +36,8 @@ inline constexpr TimeForm kUnixMilliseconds{TimeForm::Unit::milliseconds, TimeFo
 // "ERR invalid expire time in …"
 void reply_invalid_expire_time(CommandContext& context);
 // The expiry as SET takes it: the number must be positive.
-std::optional<uint64_t> positive_expiry_argument(CommandContext& context, size_t index, TimeForm form);
+std::optional<uint64_t> positive_expiry_argument(CommandContext& context, size_t index,
+                                                 TimeForm form);
 // The expiry as EXPIRE takes it: any number; the moment may be before 1970.
 std::optional<int64_t> expiry_argument(CommandContext& context, size_t index, TimeForm form);
 

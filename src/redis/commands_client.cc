@@ -1,8 +1,7 @@
 // CLIENT and its subcommands. Source: Redis 7.2 networking.c.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
+#include <fmt/format.h>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -13,6 +12,7 @@
 #include "quorate/redis/command_table.h"
 #include "quorate/redis/session.h"
 #include "quorate/redis/shard_engine.h"
+
 #include "redis/arguments.h"
 #include "redis/client_names.h"
 #include "redis/handlers.h"
@@ -35,15 +35,15 @@ std::string flags_of(const ClientState& client) {
   return flags.empty() ? "N" : flags;
 }
 
-// What a stream does not tell (the descriptor) or a session does not have (subscriptions, MULTI) is shown as
-// Redis shows its absence.
+// What a stream does not tell (the descriptor) or a session does not have (subscriptions, MULTI) is
+// shown as Redis shows its absence.
 std::string line_of(const Session& session, uint64_t now_ms) {
   const ClientState& client = session.client();
   const auto seconds_since = [&](uint64_t ms) { return now_ms > ms ? (now_ms - ms) / 1000 : 0; };
   std::string line;
   const auto to = std::back_inserter(line);
-  fmt::format_to(to, "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={}", client.id,
-                 client.peer_address, client.local_address, client.name,
+  fmt::format_to(to, "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={}",
+                 client.id, client.peer_address, client.local_address, client.name,
                  seconds_since(client.connected_ms), seconds_since(client.last_command_ms),
                  flags_of(client), client.db);
   fmt::format_to(to,
@@ -59,7 +59,8 @@ std::string line_of(const Session& session, uint64_t now_ms) {
 ClientLines lines_of(ShardEngine& engine) {
   ClientLines lines;
   const uint64_t now_ms = engine.loop().clock().wall_ms();
-  for (const auto& [id, session] : engine.sessions()) lines.emplace_back(id, line_of(*session, now_ms));
+  for (const auto& [id, session] : engine.sessions())
+    lines.emplace_back(id, line_of(*session, now_ms));
   return lines;
 }
 
@@ -84,8 +85,8 @@ std::string all_lines(const ClientLines& lines) {
 std::string lines_with_ids(const ClientLines& lines, const std::vector<int64_t>& ids) {
   std::string text;
   for (const int64_t wanted : ids) {
-    const auto at = std::ranges::lower_bound(lines, static_cast<uint64_t>(wanted), {},
-                                             &ClientLine::first);
+    const auto at =
+        std::ranges::lower_bound(lines, static_cast<uint64_t>(wanted), {}, &ClientLine::first);
     if (at != lines.end() && at->first == static_cast<uint64_t>(wanted)) text += at->second;
   }
   return text;

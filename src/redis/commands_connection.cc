@@ -1,10 +1,11 @@
-// Commands about the connection itself; CLIENT is in commands_client.cc. They run on the connection's own
-// shard. Source: Redis 7.2 networking.c, acl.c, server.c and db.c.
+// Commands about the connection itself; CLIENT is in commands_client.cc. They run on the
+// connection's own shard. Source: Redis 7.2 networking.c, acl.c, server.c and db.c.
 #include <limits>
 #include <string>
 
 #include "quorate/redis/command_table.h"
 #include "quorate/redis/shard_engine.h"
+
 #include "redis/arguments.h"
 #include "redis/client_names.h"
 #include "redis/handlers.h"
@@ -115,8 +116,8 @@ void hello_command(CommandContext& context) {
   ClientState& client = *context.client;
   int64_t protocol = client.protocol;
   if (context.args.size() >= 2) {
-    const auto version = integer_argument(
-        context, 1, "ERR Protocol version is not an integer or out of range");
+    const auto version =
+        integer_argument(context, 1, "ERR Protocol version is not an integer or out of range");
     if (!version) return;
     if (*version < 2 || *version > kNewestProtocol) {
       return context.reply.error("NOPROTO unsupported protocol version");

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "quorate/redis/command_table.h"
+
 #include "redis/arguments.h"
 #include "redis/handlers.h"
 #include "redis/read_key.h"

@@ -1,7 +1,7 @@
 // The functions of all commands, as the command table's entries name them.
 //
-// Each gets a request whose arity, authentication and memory were checked, and writes one reply. Semantics and
-// error texts are Redis 7.2's. Thread: the shard's.
+// Each gets a request whose arity, authentication and memory were checked, and writes one reply.
+// Semantics and error texts are Redis 7.2's. Thread: the shard's.
 #pragma once
 
 #include "quorate/redis/command_context.h"

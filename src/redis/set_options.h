@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "quorate/redis/request_parser.h"
+
 #include "redis/arguments.h"
 
 namespace quorate::redis {

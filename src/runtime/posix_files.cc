@@ -107,7 +107,7 @@ class PosixFile final : public File {
   }
 
   Result<uint64_t> size() override {
-    struct stat status {};
+    struct stat status{};
     if (::fstat(descriptor_.number(), &status) < 0) return failure("stat");
     return static_cast<uint64_t>(status.st_size);
   }
@@ -220,7 +220,7 @@ class PosixFileSystem final : public FileSystem {
   }
 
   bool exists(const std::string& path) override {
-    struct stat status {};
+    struct stat status{};
     return ::stat(path.c_str(), &status) == 0;
   }
 

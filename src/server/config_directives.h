@@ -21,8 +21,7 @@ namespace quorate::server {
 // Flags of a directive.
 inline constexpr uint8_t kMutable = 1;    // CONFIG SET may change it
 inline constexpr uint8_t kSensitive = 2;  // its value is never shown in an error or a log
-inline constexpr uint8_t kWords =
-    4;  // takes any number of words; arguments are split at spaces
+inline constexpr uint8_t kWords = 4;  // takes any number of words; arguments are split at spaces
 inline constexpr uint8_t kAccumulates =
     8;                                  // each line of a file adds to it; an empty value clears it
 inline constexpr uint8_t kHidden = 16;  // no pattern finds it, only its name

@@ -1,5 +1,5 @@
-// The shards of one process on virtual time: stores, journals on a simulated disk, rows in a real LMDB
-// environment of their own, and their coordinators. Everything above is added by who uses it.
+// The shards of one process on virtual time: stores, journals on a simulated disk, rows in a real
+// LMDB environment of their own, and their coordinators. Everything above is added by who uses it.
 #pragma once
 
 #include <cstdlib>
@@ -78,7 +78,8 @@ class ShardRig {
     ++node_;
     rows = storage::RowStore::open({directory_, 1ull << 28, false, 126}).value();
     cold_pool = worker();
-    cold_reader = std::make_unique<storage::ColdReader>(*rows, std::vector<runtime::Executor*>{cold_pool});
+    cold_reader =
+        std::make_unique<storage::ColdReader>(*rows, std::vector<runtime::Executor*>{cold_pool});
     runtime::Executor& sync_thread = *worker();
     runtime::Executor& checkpoint_thread = *worker();
     for (unsigned i = 0; i < options_.shards; ++i) {
@@ -126,9 +127,7 @@ class ShardRig {
   std::vector<Shard> shards;
 
  private:
-  sim::SimWorker* worker() {
-    return workers_.emplace_back(world.make_worker(node_)).get();
-  }
+  sim::SimWorker* worker() { return workers_.emplace_back(world.make_worker(node_)).get(); }
 
   void start_shard(Shard& shard, unsigned index, runtime::Executor& sync_thread,
                    runtime::Executor& checkpoint_thread) {

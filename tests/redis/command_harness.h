@@ -1,4 +1,5 @@
-// Commands as a client sends them, answered by real engines, coordinators and stores on virtual time.
+// Commands as a client sends them, answered by real engines, coordinators and stores on virtual
+// time.
 //
 // run({"set", "k", "v"}) gives the reply's bytes. Further connections, to any shard, show order and
 // concurrency. Source of the expected replies: Redis 7.2.
@@ -72,7 +73,8 @@ class CommandHarness {
   Connection& connection() { return *connection_; }
   std::unique_ptr<Connection> connect(unsigned shard = 0);
 
-  // The process ends, with everything saved, and starts anew: every key is cold, connections have ended.
+  // The process ends, with everything saved, and starts anew: every key is cold, connections have
+  // ended.
   void restart();
   void advance_ms(uint64_t ms) { rig_.world.run_for(ms * 1000); }
   bool run_until(const std::function<bool()>& done) { return rig_.run_until(done); }

@@ -102,10 +102,10 @@ TEST_F(ConnectionCommands, HelloOptions) {
 TEST_F(ConnectionCommands, HelloErrorsChangeNothing) {
   EXPECT_EQ(run({"HELLO", "1"}), error("NOPROTO unsupported protocol version"));
   EXPECT_EQ(run({"HELLO", "4"}), error("NOPROTO unsupported protocol version"));
-  EXPECT_EQ(run({"HELLO", "abc"}),
-            error("ERR Protocol version is not an integer or out of range"));
+  EXPECT_EQ(run({"HELLO", "abc"}), error("ERR Protocol version is not an integer or out of range"));
   EXPECT_EQ(run({"HELLO", "3", "Nosuch"}), error("ERR Syntax error in HELLO option 'Nosuch'"));
-  EXPECT_EQ(run({"HELLO", "3", "AUTH", "default"}), error("ERR Syntax error in HELLO option 'AUTH'"));
+  EXPECT_EQ(run({"HELLO", "3", "AUTH", "default"}),
+            error("ERR Syntax error in HELLO option 'AUTH'"));
   EXPECT_EQ(run({"HELLO", "3", "SETNAME"}), error("ERR Syntax error in HELLO option 'SETNAME'"));
   EXPECT_EQ(run({"HELLO", "3", "SETNAME", "a b"}), kBadName);
   EXPECT_EQ(run({"HELLO", "3", "SETNAME", "me", "AUTH", "nobody", "x"}), kWrongPassword);
@@ -113,9 +113,10 @@ TEST_F(ConnectionCommands, HelloErrorsChangeNothing) {
 }
 
 TEST_F(ConnectionCommands, AuthWithoutAPassword) {
-  EXPECT_EQ(run({"AUTH", "secret"}),
-            error("ERR AUTH <password> called without any password configured for the default user. "
-                  "Are you sure your configuration is correct?"));
+  EXPECT_EQ(
+      run({"AUTH", "secret"}),
+      error("ERR AUTH <password> called without any password configured for the default user. "
+            "Are you sure your configuration is correct?"));
   EXPECT_EQ(run({"AUTH", "default", "anything"}), kOk);
   EXPECT_EQ(run({"AUTH", "nobody", "anything"}), kWrongPassword);
   EXPECT_EQ(run({"AUTH", "a", "b", "c"}), kSyntaxError);
@@ -239,12 +240,12 @@ TEST_F(ConnectionCommands, ClientInfoDescribesTheConnection) {
   harness_.advance_ms(5'000);
   run({"CLIENT", "SETNAME", "me"});
   run({"SELECT", "2"});
-  EXPECT_THAT(
-      run({"CLIENT", "INFO"}),
-      MatchesRegex("\\$[0-9]+\r\nid=1 addr=127.0.0.1:50000 laddr=127.0.0.1:6379 fd=-1 name=me age=5 "
-                   "idle=0 flags=N db=2 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 "
-                   "multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=[0-9]+ events=r "
-                   "cmd=client.info user=default redir=-1 resp=2 lib-name= lib-ver=\n\r\n"));
+  EXPECT_THAT(run({"CLIENT", "INFO"}),
+              MatchesRegex(
+                  "\\$[0-9]+\r\nid=1 addr=127.0.0.1:50000 laddr=127.0.0.1:6379 fd=-1 name=me age=5 "
+                  "idle=0 flags=N db=2 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 "
+                  "multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=[0-9]+ events=r "
+                  "cmd=client.info user=default redir=-1 resp=2 lib-name= lib-ver=\n\r\n"));
   run({"HELLO", "3"});
   EXPECT_THAT(run({"CLIENT", "INFO"}), MatchesRegex("=[0-9]+\r\ntxt:id=1 .* resp=3 .*\n\r\n"));
 }
@@ -299,7 +300,8 @@ TEST(ClientList, KeepsItsPlaceAmongReplies) {
 
 TEST_F(ConnectionCommands, ClientHelp) {
   const std::string help = run({"CLIENT", "HELP"});
-  EXPECT_THAT(help, HasSubstr("+CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"));
+  EXPECT_THAT(help,
+              HasSubstr("+CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"));
   EXPECT_THAT(help, HasSubstr("+    Return the ID of the current connection.\r\n"));
   EXPECT_THAT(help, testing::EndsWith("+HELP\r\n+    Print this help.\r\n"));
   EXPECT_THAT(help, Not(HasSubstr("KILL")));

@@ -132,9 +132,12 @@ TEST_F(GenericCommands, AKeyGoesWhenItsTimeHasCome) {
 }
 
 TEST_F(GenericCommands, ExpireInThePastRemoves) {
-  const std::vector<Words> past = {{"EXPIRE", "k", "0"},   {"EXPIRE", "k", "-1"},
-                                   {"PEXPIRE", "k", "-1"}, {"EXPIREAT", "k", "1"},
-                                   {"PEXPIREAT", "k", "0"}, {"PEXPIREAT", "k", "-5"},
+  const std::vector<Words> past = {{"EXPIRE", "k", "0"},
+                                   {"EXPIRE", "k", "-1"},
+                                   {"PEXPIRE", "k", "-1"},
+                                   {"EXPIREAT", "k", "1"},
+                                   {"PEXPIREAT", "k", "0"},
+                                   {"PEXPIREAT", "k", "-5"},
                                    {"EXPIRE", "k", "-9223372036854775"}};
   for (const Words& request : past) {
     run({"SET", "k", "v"});
@@ -178,7 +181,8 @@ TEST_F(GenericCommands, ExpireGtAndLt) {
 
 TEST_F(GenericCommands, ExpireRefusesContradictionsAndTheUnknown) {
   run({"SET", "k", "v"});
-  const std::string nx = error("ERR NX and XX, GT or LT options at the same time are not compatible");
+  const std::string nx =
+      error("ERR NX and XX, GT or LT options at the same time are not compatible");
   const std::string gt = error("ERR GT and LT options at the same time are not compatible");
   EXPECT_EQ(run({"EXPIRE", "k", "10", "NX", "XX"}), nx);
   EXPECT_EQ(run({"EXPIRE", "k", "10", "GT", "NX"}), nx);
@@ -233,7 +237,8 @@ TEST_F(GenericCommands, AnExpirySetAloneSurvivesARestart) {
 TEST_F(GenericCommands, HitsAndMisses) {
   EngineStatistics& statistics = harness_.engine().statistics();
   run({"SET", "k", "v", "EX", "100"});
-  for (const char* command : {"EXISTS", "TYPE", "TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME", "TOUCH"}) {
+  for (const char* command :
+       {"EXISTS", "TYPE", "TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME", "TOUCH"}) {
     run({command, "k"});
     run({command, "none"});
   }

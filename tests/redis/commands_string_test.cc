@@ -150,13 +150,22 @@ TEST_F(StringCommands, AnExpiredKeyIsAbsent) {
 
 TEST_F(StringCommands, SetRefusesContradictionsAndTheUnknown) {
   run({"SET", "k", "old", "EX", "100"});
-  const std::vector<Words> wrong = {
-      {"NX", "XX"},         {"XX", "NX"},           {"EX"},
-      {"EX", "10", "PX", "20"}, {"PX", "10", "EX", "20"}, {"EX", "10", "EXAT", "20"},
-      {"EXAT", "10", "PXAT", "20"}, {"EX", "10", "KEEPTTL"}, {"KEEPTTL", "EX", "10"},
-      {"KEEPTTL", "PXAT", "10"}, {"PERSIST"},        {"NONSENSE"},
-      {""},                 {"10"},                 {"NX", "EX"},
-      {"EX", "0", "NONSENSE"}};
+  const std::vector<Words> wrong = {{"NX", "XX"},
+                                    {"XX", "NX"},
+                                    {"EX"},
+                                    {"EX", "10", "PX", "20"},
+                                    {"PX", "10", "EX", "20"},
+                                    {"EX", "10", "EXAT", "20"},
+                                    {"EXAT", "10", "PXAT", "20"},
+                                    {"EX", "10", "KEEPTTL"},
+                                    {"KEEPTTL", "EX", "10"},
+                                    {"KEEPTTL", "PXAT", "10"},
+                                    {"PERSIST"},
+                                    {"NONSENSE"},
+                                    {""},
+                                    {"10"},
+                                    {"NX", "EX"},
+                                    {"EX", "0", "NONSENSE"}};
   for (const Words& options : wrong) {
     Words request = {"SET", "k", "new"};
     request.insert(request.end(), options.begin(), options.end());
@@ -403,7 +412,7 @@ TEST_F(StringCommands, Strlen) {
 // As Redis: only commands that look a key up to read it count.
 TEST_F(StringCommands, HitsAndMisses) {
   run({"SET", "k", "1"});
-  const std::vector<Words> reads = {{"GET", "k"},        {"STRLEN", "k"},   {"GETEX", "k"},
+  const std::vector<Words> reads = {{"GET", "k"},         {"STRLEN", "k"},          {"GETEX", "k"},
                                     {"GETSET", "k", "1"}, {"SET", "k", "1", "GET"}, {"MGET", "k"},
                                     {"GETDEL", "k"}};
   for (const Words& request : reads) run(request);
@@ -412,8 +421,11 @@ TEST_F(StringCommands, HitsAndMisses) {
   run({"GETDEL", "k"});
   run({"MGET", "k", "k", "k"});
   EXPECT_EQ(statistics().keyspace_misses, 4);
-  for (const Words& write : std::vector<Words>{{"SET", "k", "1"}, {"INCR", "k"}, {"APPEND", "k", "1"},
-                                               {"SETNX", "k", "2"}, {"SETEX", "k", "9", "1"}}) {
+  for (const Words& write : std::vector<Words>{{"SET", "k", "1"},
+                                               {"INCR", "k"},
+                                               {"APPEND", "k", "1"},
+                                               {"SETNX", "k", "2"},
+                                               {"SETEX", "k", "9", "1"}}) {
     run(write);
   }
   EXPECT_EQ(statistics().keyspace_hits, reads.size());

@@ -111,7 +111,7 @@ class Journal {
 
   struct Statistics {
     uint64_t batches = 0, bytes = 0, syncs = 0;
-    uint64_t last_sync_monotonic_us = 0;  // when the last completed sync had begun
+    uint64_t last_sync_monotonic_us = 0;       // when the last completed sync had begun
     uint64_t unsynced_since_monotonic_us = 0;  // while there is anything unsynced: none is older
     uint64_t sync_failures = 0, write_failures = 0;
     uint64_t segments = 0, memory_bytes = 0;

@@ -15,6 +15,7 @@ differently are translated here and nowhere else.
 import argparse
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -43,9 +44,17 @@ def is_redis(binary):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, below those that the kernel gives to outgoing connections: one
+    of those could be taken between this look and the server's start."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class Server:

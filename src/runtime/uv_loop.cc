@@ -64,9 +64,12 @@ class UvTimer final : public Timer {
       task();
     };
     uv_timer_init(loop, &timer_->handle);
+    // libuv counts from its own time, which is as old as the turn and cut to a millisecond.
+    uv_update_time(loop);
+    const uint64_t delay_ms = delay_us == 0 ? 0 : (delay_us + 999) / 1000 + 1;
     uv_timer_start(
-        &timer_->handle, [](uv_timer_t* h) { OwnedHandle<uv_timer_t>::of(h)->task(); },
-        (delay_us + 999) / 1000, (repeat_us + 999) / 1000);
+        &timer_->handle, [](uv_timer_t* h) { OwnedHandle<uv_timer_t>::of(h)->task(); }, delay_ms,
+        (repeat_us + 999) / 1000);
   }
   UvTimer(const UvTimer&) = delete;
   UvTimer& operator=(const UvTimer&) = delete;

@@ -80,6 +80,27 @@ TEST(UvLoop, TimersRepeatUntilDestroyed) {
   EXPECT_EQ(calls, 3);
 }
 
+TEST(UvLoop, ATimerNeverRunsTooSoon) {
+  using Steady = std::chrono::steady_clock;
+  const auto loop = UvLoop::make();
+  std::vector<std::unique_ptr<Timer>> timers;
+  int left = 20;
+  loop->post([&] {
+    for (int i = 0; i < 20; ++i) {
+      const auto pause = std::chrono::microseconds(300);
+      for (const auto started = Steady::now(); Steady::now() - started < pause;) {
+      }
+      const auto asked = Steady::now();
+      timers.push_back(loop->start_timer(2000, 0, [&, asked] {
+        EXPECT_GE(Steady::now() - asked, std::chrono::milliseconds(2));
+        if (--left == 0) loop->stop();
+      }));
+    }
+  });
+  loop->run();
+  EXPECT_EQ(left, 0);
+}
+
 TEST(UvLoop, ReadsItsClockOncePerTurn) {
   const auto loop = UvLoop::make();
   loop->post([&] {

@@ -70,9 +70,7 @@ std::string reason_of(const std::string& line) {
   return error.substr(error.rfind('\n') + 1);
 }
 
-std::filesystem::path repository() {
-  return std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
-}
+std::filesystem::path repository() { return QUORATE_SOURCE_DIRECTORY; }
 
 std::string text_of(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -421,7 +419,9 @@ TEST(ConfigDirectives, EveryDefaultIsAcceptedAndStaysWhatItIs) {
 }
 
 TEST(ConfigDocumentation, TheShippedFileIsTheDefaultsWithoutAWarning) {
-  const auto result = load(text_of(repository() / "conf/quorate.conf"));
+  const std::string shipped = text_of(repository() / "conf/quorate.conf");
+  ASSERT_FALSE(shipped.empty());
+  const auto result = load(shipped);
   EXPECT_EQ(config_of(result), Config{});
   EXPECT_THAT(result->warnings, IsEmpty());
 }

@@ -23,8 +23,8 @@ class Timer {
 class Loop : public Executor {
  public:
   virtual const Clock& clock() const = 0;
-  // Calls `task` after `delay_us`, then every `repeat_us` if that is not 0. Resolution: 1 ms in
-  // production.
+  // Calls `task` after `delay_us`, never sooner, then every `repeat_us` if that is not 0.
+  // Resolution: 1 ms in production.
   [[nodiscard]] virtual std::unique_ptr<Timer> start_timer(uint64_t delay_us, uint64_t repeat_us,
                                                            Task task) = 0;
   virtual void set_turn_end(Task hook) = 0;

@@ -30,6 +30,7 @@ class Descriptor {
   }
   int number() const { return number_; }
   bool valid() const { return number_ >= 0; }
+  void release() { number_ = -1; }
 
  private:
   int number_;
@@ -190,8 +191,13 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Result<std::vector<std::string>> list(const std::string& directory) override {
-    const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
+    // Not opendir: ThreadSanitizer does not see it open a descriptor, nor libuv close the connection
+    // that had the number before, and reports a race of the two.
+    Descriptor descriptor = open_descriptor(directory, O_RDONLY | O_DIRECTORY);
+    if (!descriptor.valid()) return fail_errno(errno, "list " + directory);
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(descriptor.number()), ::closedir);
     if (!stream) return fail_errno(errno, "list " + directory);
+    descriptor.release();  // the stream closes it
     std::vector<std::string> names;
     for (errno = 0; const dirent* entry = ::readdir(stream.get()); errno = 0) {
       const std::string_view name = entry->d_name;

@@ -24,7 +24,9 @@ namespace {
 constexpr uint64_t kSecondUs = 1'000'000;
 constexpr double kSleepSecondsMax = 1e9;
 
-constexpr std::array<std::string_view, 2> kDebugHelp{
+constexpr std::array<std::string_view, 4> kDebugHelp{
+    "COLD-READ-DELAY <microseconds>",
+    "    Make every read from disk take this much longer, as a slow disk would. 0 ends it.",
     "SLEEP <seconds>",
     "    Answer after <seconds>. Decimals allowed. Other clients are served meanwhile.",
 };
@@ -47,6 +49,14 @@ void debug_sleep(CommandContext& context) {
   context.engine.run_after(
       static_cast<uint64_t>(bounded * kSecondUs),
       [finish = context.defer()]() mutable { finish([](ReplyWriter& reply) { reply.ok(); }); });
+}
+
+void debug_cold_read_delay(CommandContext& context) {
+  const auto delay_us = integer_argument(context, 2);
+  if (!delay_us) return;
+  if (*delay_us < 0) return context.reply.error(kNotAnInteger);
+  context.engine.store().cold_reader().set_delay_us(static_cast<uint64_t>(*delay_us));
+  context.reply.ok();
 }
 
 struct ShutdownOptions {
@@ -145,6 +155,9 @@ void shutdown_command(CommandContext& context) {
 void debug_command(CommandContext& context) {
   const Args args = context.args;
   if (args.size() == 3 && same_name(args[1], "SLEEP")) return debug_sleep(context);
+  if (args.size() == 3 && same_name(args[1], "COLD-READ-DELAY")) {
+    return debug_cold_read_delay(context);
+  }
   if (args.size() == 2 && same_name(args[1], "HELP")) {
     return reply_help(context.reply, "DEBUG", kDebugHelp);
   }

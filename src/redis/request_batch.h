@@ -1,6 +1,6 @@
-// RequestBatch: the complete requests of one read, with all their keys hashed; storage is reused.
+// RequestBatch: complete requests with all their keys hashed; storage is reused.
 //
-// Thread: the shard's; used by one session at a time, within one call.
+// Thread: the shard's.
 #pragma once
 
 #include <string_view>
@@ -15,7 +15,7 @@ class RequestBatch {
   struct Item {
     const CommandSpec* spec;
     size_t first_arg, args, first_key, keys;
-    size_t input_end;  // offset behind the request in the input
+    size_t input_end;  // offset behind the request in its session's input
     bool bad_keys;     // the arguments do not say which the keys are
   };
 
@@ -25,6 +25,7 @@ class RequestBatch {
     keys_.clear();
   }
   size_t size() const { return items_.size(); }
+  bool full() const { return items_.size() >= kRequestsMax; }
   const Item& item(size_t i) const { return items_[i]; }
 
   Item& add(const CommandSpec* spec, Args args, size_t input_end) {
@@ -43,6 +44,9 @@ class RequestBatch {
   }
 
  private:
+  // What they prefetch must not push each other out of the core's own caches.
+  static constexpr size_t kRequestsMax = 128;
+
   std::vector<Item> items_;
   std::vector<std::string_view> args_;
   std::vector<object::Key> keys_;

@@ -1,17 +1,17 @@
 #include "quorate/redis/session.h"
 
 #include <algorithm>
+#include <cassert>
 #include <spdlog/spdlog.h>
 #include <utility>
 
 #include "redis/forwarded_batch.h"
-#include "redis/request_batch.h"
 #include "redis/request_checks.h"
+#include "redis/turn_input.h"
 
 namespace quorate::redis {
 namespace {
 
-constexpr size_t kBatchRequestsMax = 128;
 constexpr size_t kReadBytesMin = 16 * 1024;
 // A connection that is held up stops being read once so much waits to be run.
 constexpr size_t kBlockedInputBytesMax = 1 << 20;
@@ -61,8 +61,10 @@ void Session::update_limits() {
 // ---- input
 
 std::span<char> Session::read_buffer() {
+  TurnInput& turn = engine_.turn_input();
+  if (gathered_) turn.run();
   reading_own_ = input_end_ != 0;
-  if (!reading_own_) return engine_.read_scratch();
+  if (!reading_own_) return turn.read_space();
   const size_t wanted = std::max(parser_.needed(), input_end_ + kReadBytesMin);
   if (input_.size() < wanted) input_.resize(std::max(wanted, input_.size() * 2));
   return {input_.data() + input_end_, input_.size() - input_end_};
@@ -73,64 +75,21 @@ void Session::on_read(size_t size) {
   engine_.statistics_.input_bytes += size;
   client_.last_command_ms = engine_.loop().clock().wall_ms();
   if (!reading_own_) {
-    // The usual case: whole requests, run straight from the shard's buffer.
-    size_t done = 0;
-    if (!blocked_) {
-      processing_ = true;
-      const std::string_view input(engine_.read_scratch().data(), size);
-      while (done < size && !blocked_ && !client_.close_after_reply) {
-        const size_t taken = take_batch(input.substr(done));
-        if (taken == 0) break;
-        done += taken;
-      }
-      processing_ = false;
-    }
-    if (done < size) {
-      input_.assign(engine_.read_scratch().data() + done, size - done);
-      input_end_ = input_.size();
-    }
-  } else {
-    input_end_ += size;
-    process();
+    gathered_ = true;
+    return engine_.turn_input().add(*this, size);
   }
-  if (input_end_ > engine_.settings().query_buffer_bytes_max) return close();
-  if (blocked_ && input_end_ > kBlockedInputBytesMax) stream_->pause_reading();
-  send_forwarded();
-  mark_for_flush();
+  input_end_ += size;
+  process();
+  end_read();
 }
 
-// Runs what waits in input_.
-void Session::process() {
-  if (processing_ || closed_) return;
-  processing_ = true;
-  size_t done = 0;
-  while (done < input_end_ && !blocked_ && !client_.close_after_reply) {
-    const size_t taken = take_batch(std::string_view(input_.data() + done, input_end_ - done));
-    if (taken == 0) break;
-    done += taken;
-  }
-  processing_ = false;
-  if (done == 0) return;
-  input_end_ -= done;
-  if (input_end_ == 0) {
-    input_ = {};
-  } else {
-    input_.erase(0, done);
-  }
-}
-
-// Parses as many requests as are complete, starts fetching all they touch, and runs them. Returns
-// the bytes done with; 0 if nothing could be.
-size_t Session::take_batch(std::string_view input) {
-  RequestBatch& batch = engine_.batch();
-  storage::ShardStore& store = engine_.store();
+size_t Session::parse_requests(std::string_view input, RequestBatch& batch) {
+  if (blocked_) return 0;
+  const storage::ShardStore& store = engine_.store();
   const bool alone = engine_.shards() == 1;
-  batch.clear();
   size_t at = 0;
-  ParseStatus status = ParseStatus::complete;
-  while (batch.size() < kBatchRequestsMax && at < input.size()) {
-    status = parser_.parse(input.substr(at));
-    if (status != ParseStatus::complete) break;
+  while (!batch.full() && at < input.size()) {
+    if (parser_.parse(input.substr(at)) != ParseStatus::complete) break;
     const size_t begin = at;
     at += parser_.consumed();
     const Args args = parser_.args();
@@ -148,25 +107,13 @@ size_t Session::take_batch(std::string_view input) {
     if (indexes.empty()) break;      // it may change how the next ones are read
     if (input[begin] != '*') break;  // inline: the parser keeps its arguments until it parses again
   }
-  for (const object::Key& key : batch.keys()) {
-    if (batch.size() == 1) break;  // nothing to overlap with
-    if (alone || store.shape().owns(key.slot)) store.prefetch_entry(key);
-  }
-  if (batch.size() == 0) {
-    if (status == ParseStatus::error) {
-      protocol_error(parser_.error());
-      return input.size();
-    }
-    return at;
-  }
-  const size_t done = run_batch(batch);
-  if (done < at) parser_.reset();
-  return done;
+  return at;
 }
 
-size_t Session::run_batch(RequestBatch& batch) {
-  size_t done = 0;
-  for (size_t i = 0; i < batch.size(); ++i) {
+size_t Session::run_requests(const RequestBatch& batch, size_t first, size_t end, size_t parsed) {
+  size_t done = first == end ? parsed : 0;
+  processing_ = true;
+  for (size_t i = first; i < end; ++i) {
     const RequestBatch::Item& item = batch.item(i);
     const Request request{item.spec,  batch.args(item), batch.keys(item),
                           client_.db, client_.protocol, client_.no_touch};
@@ -180,6 +127,63 @@ size_t Session::run_batch(RequestBatch& batch) {
     ++client_.commands;
     if (blocked_ || client_.close_after_reply) break;
   }
+  processing_ = false;
+  if (done < parsed) parser_.reset();
+  return done;
+}
+
+void Session::finish_read(std::string_view input) {
+  gathered_ = false;
+  input.remove_prefix(take_batches(input));
+  if (!input.empty()) {
+    input_.assign(input);
+    input_end_ = input_.size();
+  }
+  end_read();
+}
+
+void Session::end_read() {
+  if (input_end_ > engine_.settings().query_buffer_bytes_max) return close();
+  if (blocked_ && input_end_ > kBlockedInputBytesMax) stream_->pause_reading();
+  send_forwarded();
+  mark_for_flush();
+}
+
+// Runs what waits in input_.
+void Session::process() {
+  if (processing_ || closed_) return;
+  const size_t done = take_batches(std::string_view(input_.data(), input_end_));
+  if (done == 0) return;
+  input_end_ -= done;
+  if (input_end_ == 0) {
+    input_ = {};
+  } else {
+    input_.erase(0, done);
+  }
+}
+
+// Returns how many bytes are done with.
+size_t Session::take_batches(std::string_view input) {
+  size_t done = 0;
+  while (done < input.size() && !blocked_ && !client_.close_after_reply) {
+    const size_t taken = take_batch(input.substr(done));
+    if (taken == 0) break;
+    done += taken;
+  }
+  return done;
+}
+
+size_t Session::take_batch(std::string_view input) {
+  TurnInput& turn = engine_.turn_input();
+  RequestBatch& batch = turn.batch();
+  const size_t parsed = parse_requests(input, batch);
+  if (batch.size() == 0 && !parser_.error().empty()) {
+    protocol_error(parser_.error());
+    return input.size();
+  }
+  turn.prefetch_entries();
+  const size_t done = run_requests(batch, 0, batch.size(), parsed);
+  batch.clear();
   return done;
 }
 
@@ -391,6 +395,7 @@ void Session::on_drained() {
 }
 
 void Session::on_closed() {
+  assert(!gathered_);  // its turn is over
   closed_ = true;
   const auto self = shared_from_this();
   engine_.forget(client_.id);

@@ -6,15 +6,12 @@
 
 #include "quorate/redis/session.h"
 
-#include "redis/request_batch.h"
 #include "redis/request_checks.h"
+#include "redis/turn_input.h"
 
 namespace quorate::redis {
 namespace {
 
-// Large reads: a pipelining client's requests arrive, and are prefetched, many at a time (DESIGN
-// 3).
-constexpr size_t kReadBytes = 256 * 1024;
 constexpr uint64_t kSecondUs = 1'000'000;
 constexpr uint64_t kRetryUs = 100'000;
 
@@ -29,8 +26,7 @@ ShardEngine::ShardEngine(Parts parts, unsigned shard, EngineSettings settings)
       shard_(shard),
       hash_seed_(parts.coordinator.store().shape().hash_seed),
       settings_(std::move(settings)),
-      read_scratch_(kReadBytes),
-      batch_(std::make_unique<RequestBatch>()) {
+      turn_input_(std::make_unique<TurnInput>(store())) {
   statistics_.calls.resize(commands_.id_count());
   statistics_.rejected.resize(commands_.id_count());
   statistics_.failed.resize(commands_.id_count());
@@ -136,6 +132,7 @@ void ShardEngine::flush_at_turn_end(const std::shared_ptr<Session>& session) {
 }
 
 void ShardEngine::end_turn() {
+  turn_input_->run();
   const runtime::Status written = coordinator_.end_turn();
   if (!written && !journal_failing_) {
     spdlog::error("Journal of shard {} cannot be written: {}", shard_, written.error().message);

@@ -1,6 +1,7 @@
 #include "quorate/runtime/process.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -83,6 +84,10 @@ unsigned core_count() { return std::max(1u, std::thread::hardware_concurrency())
 
 void name_this_thread(const std::string& name) {
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+}
+
+void pause_this_thread(uint64_t us) {
+  std::this_thread::sleep_for(std::chrono::microseconds(us));
 }
 
 std::unique_ptr<Clock> make_system_clock() { return std::make_unique<SystemClock>(); }

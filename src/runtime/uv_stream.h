@@ -1,4 +1,4 @@
-// A libuv TCP or pipe handle as a Stream. Private to runtime.
+// A connected socket as a Stream. Private to runtime.
 //
 // Lifetime: the handle must outlive uv_close()'s callback, the Stream object may die earlier; so
 // the handle lives in its own heap block that closes and frees itself.

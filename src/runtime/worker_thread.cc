@@ -2,6 +2,7 @@
 #include <deque>
 #include <mutex>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <thread>
 
 #include "quorate/runtime/uv_loop.h"
@@ -9,9 +10,12 @@
 namespace quorate::runtime {
 namespace {
 
+constexpr int kBackgroundNiceness = 10;
+
 class WorkerThread final : public Executor {
  public:
-  explicit WorkerThread(const std::string& name) : thread_([this] { run(); }) {
+  WorkerThread(const std::string& name, Priority priority)
+      : thread_([this, priority] { run(priority); }) {
     pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
   }
 
@@ -33,7 +37,9 @@ class WorkerThread final : public Executor {
   }
 
  private:
-  void run() {
+  void run(Priority priority) {
+    // On Linux the niceness of a thread, not of the process.
+    if (priority == Priority::background) setpriority(PRIO_PROCESS, 0, kBackgroundNiceness);
     for (;;) {
       Task task;
       {
@@ -56,8 +62,8 @@ class WorkerThread final : public Executor {
 
 }  // namespace
 
-std::unique_ptr<Executor> make_worker_thread(const std::string& name) {
-  return std::make_unique<WorkerThread>(name);
+std::unique_ptr<Executor> make_worker_thread(const std::string& name, Priority priority) {
+  return std::make_unique<WorkerThread>(name, priority);
 }
 
 }  // namespace quorate::runtime

@@ -198,13 +198,13 @@ runtime::Status NodeImpl::open_shards() {
   const Config& config = start_.config;
   const unsigned threads = shard_threads(config, runtime::core_count());
   sync_thread_ = runtime::make_worker_thread("journal-sync");
-  checkpoint_thread_ = runtime::make_worker_thread("checkpoint");
+  checkpoint_thread_ = runtime::make_worker_thread("checkpoint", runtime::Priority::background);
   std::vector<runtime::Executor*> pool;
   for (unsigned i = 0; i < config.cold_read_threads; ++i) {
     cold_pool_.push_back(runtime::make_worker_thread("cold-read-" + std::to_string(i)));
     pool.push_back(cold_pool_.back().get());
   }
-  cold_reader_ = std::make_unique<storage::ColdReader>(*rows_, pool);
+  cold_reader_ = std::make_unique<storage::ColdReader>(*rows_, pool, &runtime::pause_this_thread);
 
   facts_.version = start_.version;
   facts_.redis_version = kRedisVersion;

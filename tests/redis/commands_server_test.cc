@@ -105,8 +105,14 @@ TEST_P(ServerCommands, DebugTakesWhatRedisTakes) {
   EXPECT_EQ(run({"DEBUG", "SLEEP", "nan"}), kOk);
   EXPECT_THAT(
       run({"DEBUG", "HELP"}),
-      StartsWith("*5\r\n+DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"));
-  for (const char* subcommand : {"SLEEP", "nosuch"}) {
+      StartsWith("*7\r\n+DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"));
+  EXPECT_EQ(run({"DEBUG", "COLD-READ-DELAY", "500"}), kOk);
+  EXPECT_EQ(run({"DEBUG", "COLD-READ-DELAY", "0"}), kOk);
+  for (const char* wrong : {"-1", "x", "99999999999999999999"}) {
+    EXPECT_EQ(run({"DEBUG", "COLD-READ-DELAY", wrong}),
+              error("ERR value is not an integer or out of range"));
+  }
+  for (const char* subcommand : {"SLEEP", "COLD-READ-DELAY", "nosuch"}) {
     EXPECT_EQ(run({"DEBUG", subcommand}),
               error("ERR unknown subcommand or wrong number of arguments for '" +
                     std::string(subcommand) + "'. Try DEBUG HELP."));

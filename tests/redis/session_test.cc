@@ -49,6 +49,46 @@ TEST_F(SessionTest, APipelineIsAnsweredInOrder) {
                 wrong_arity("get") + bulk("2"));
 }
 
+TEST_F(SessionTest, OneTurnTakesTheRequestsOfManyConnections) {
+  make({});
+  constexpr int kConnections = 40;
+  constexpr int kRequests = 10;  // more than one batch in all
+  std::string pipeline_of_one;
+  for (int i = 0; i < kRequests; ++i) pipeline_of_one += encode_request({"INCR", "n"});
+  std::vector<std::unique_ptr<Connection>> connections;
+  for (int i = 0; i < kConnections; ++i) connections.push_back(harness_->connect());
+  for (const auto& connection : connections) connection->send(pipeline_of_one);
+  int expected = 0;
+  for (const auto& connection : connections) {
+    for (int i = 0; i < kRequests; ++i) EXPECT_EQ(connection->reply(), integer(++expected));
+  }
+}
+
+TEST_F(SessionTest, WhatOneConnectionSendsDoesNotDisturbTheOthersOfItsTurn) {
+  make({.shards = 2});
+  const auto whole = harness_->connect();
+  const auto cut = harness_->connect();
+  const auto broken = harness_->connect();
+  const auto plain = harness_->connect();
+  const auto waiting = harness_->connect();
+  const std::string last = encode_request({"GET", "k"});
+  whole->send(encode_request({"SET", "k", "1"}) + encode_request({"SELECT", "1"}) + last);
+  cut->send(encode_request({"INCR", "k"}) + "PING\r\n" + last.substr(0, 7));
+  broken->send(encode_request({"INCR", "k"}) + "*x\r\n" + last);
+  plain->send("incr k\r\nget k\r\n");
+  waiting->send(encode_request({"MGET", name_on(0), name_on(1)}) + last);
+  harness_->settle();
+  cut->send(last.substr(7));
+  harness_->settle();
+  EXPECT_EQ(whole->received(), kOk + kOk + kNull);
+  EXPECT_EQ(cut->received(), integer(2) + "+PONG\r\n" + bulk("4"));
+  EXPECT_EQ(broken->received(),
+            integer(3) + error("ERR Protocol error: invalid multibulk length"));
+  EXPECT_TRUE(broken->ended());
+  EXPECT_EQ(plain->received(), integer(4) + bulk("4"));
+  EXPECT_EQ(waiting->received(), "*2\r\n" + kNull + kNull + bulk("4"));
+}
+
 // However the network cuts it, a pipeline has one answer.
 TEST_F(SessionTest, InputMayBeCutAnywhere) {
   make({.shards = 2});

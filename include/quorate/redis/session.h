@@ -1,7 +1,7 @@
 // Session: one client connection, on its shard.
 //
-// It takes bytes in, parses every complete request of a read as one batch, hashes and prefetches
-// all their keys, then runs them in order; and sends replies in the order of the requests. A
+// It takes bytes in and parses every complete request of a read; the shard runs them together with
+// those of its other connections (TurnInput); and it sends replies in the order of the requests. A
 // request that cannot run at once (its key is cold or lives on another shard) leaves a place in the
 // queue of replies and later requests go on around it; a request without one home, or over several
 // keys that are not at hand, waits for all before it and holds up all behind it.
@@ -26,6 +26,7 @@ namespace quorate::redis {
 
 class RequestBatch;
 class ForwardedBatch;
+class TurnInput;
 
 class Session : public runtime::StreamHandler, public std::enable_shared_from_this<Session> {
  public:
@@ -53,6 +54,7 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
  private:
   friend class ShardEngine;
   friend class ForwardedBatch;
+  friend class TurnInput;
 
   // A reply that is not yet in out_: earlier ones are still missing.
   struct PendingReply {
@@ -60,10 +62,19 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
     bool done = false;
   };
 
+  // For TurnInput. Parses what is complete, as far as it can be without being run, and starts
+  // fetching all it touches; returns how many bytes that was.
+  size_t parse_requests(std::string_view input, RequestBatch& batch);
+  // Runs items [first, end) of the batch, which were parsed from the first `parsed` bytes of an
+  // input; returns how many of these are done with.
+  size_t run_requests(const RequestBatch& batch, size_t first, size_t end, size_t parsed);
+  // Runs what of a read is left and can be, and keeps the rest.
+  void finish_read(std::string_view input);
+
   void process();
+  size_t take_batches(std::string_view input);
   size_t take_batch(std::string_view input);
-  // Runs requests of the batch from `first`; returns how many bytes of the input are done with.
-  size_t run_batch(RequestBatch& batch);
+  void end_read();
   enum class Next : uint8_t { go_on, stop };
   Next run_request(const Request& request);
   void run_here(const Request& request, OutputBuffer& out);
@@ -92,6 +103,7 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   std::string input_;         // bytes not yet run, with room behind them while a read is under way
   size_t input_end_ = 0;      // of the bytes in input_
   bool reading_own_ = false;  // the read under way goes to input_
+  bool gathered_ = false;     // TurnInput holds the last read
   OutputBuffer out_, in_flight_;
   std::deque<PendingReply> pending_;
   std::vector<std::shared_ptr<ForwardedBatch>> forwarded_;  // by shard, being filled

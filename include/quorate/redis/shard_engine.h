@@ -27,8 +27,8 @@
 
 namespace quorate::redis {
 
-class RequestBatch;
 class Session;
+class TurnInput;
 
 // What CONFIG may change of a running engine.
 struct EngineSettings {
@@ -133,8 +133,7 @@ class ShardEngine {
   void measure_rates();
   bool refuses(const CommandSpec& spec, ReplyWriter& reply);
   // For sessions.
-  std::span<char> read_scratch() { return read_scratch_; }
-  RequestBatch& batch() { return *batch_; }
+  TurnInput& turn_input() { return *turn_input_; }
   void flush_at_turn_end(const std::shared_ptr<Session>& session);
   void forget(uint64_t client_id);
 
@@ -149,8 +148,7 @@ class ShardEngine {
   EngineStatistics statistics_;
   uint64_t commands_a_second_ago_ = 0, input_a_second_ago_ = 0, output_a_second_ago_ = 0;
   std::vector<ShardEngine*> engines_;
-  std::vector<char> read_scratch_;       // of the read under way, whichever session's
-  std::unique_ptr<RequestBatch> batch_;  // likewise
+  std::unique_ptr<TurnInput> turn_input_;
   boost::unordered_flat_map<uint64_t, std::shared_ptr<Session>> sessions_;
   std::vector<std::shared_ptr<Session>> to_flush_, flushing_;
   std::vector<bool> backlogged_;  // by shard

@@ -29,6 +29,8 @@ std::string executable_path();
 std::string current_directory();
 unsigned core_count();
 void name_this_thread(const std::string& name);
+// Never on a loop's thread.
+void pause_this_thread(uint64_t us);
 
 // The system's clock, read anew at each call.
 std::unique_ptr<Clock> make_system_clock();

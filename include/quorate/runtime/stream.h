@@ -22,8 +22,8 @@ class StreamHandler {
   virtual void on_read(size_t size) = 0;
   // What write() was given has left.
   virtual void on_drained() = 0;
-  // The stream has ended: by the peer, an error or close(). The last call; the stream may be
-  // destroyed in it.
+  // The stream has ended: by the peer, an error or close(). The last call, in a later turn than
+  // any other; the stream may be destroyed in it.
   virtual void on_closed() = 0;
 };
 

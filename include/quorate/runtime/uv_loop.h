@@ -51,8 +51,15 @@ class UvLoop : public Loop {
   virtual Status on_signal(int signal, Task task) = 0;
 };
 
+// How much a thread is preferred where there are more than cores.
+enum class Priority : uint8_t {
+  normal,      // as the loops' threads
+  background,  // yields to them
+};
+
 // A thread of its own for work that blocks (fdatasync, LMDB): runs posted tasks in order. The
 // destructor runs what is queued, then joins.
-std::unique_ptr<Executor> make_worker_thread(const std::string& name);
+std::unique_ptr<Executor> make_worker_thread(const std::string& name,
+                                             Priority priority = Priority::normal);
 
 }  // namespace quorate::runtime

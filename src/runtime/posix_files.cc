@@ -191,8 +191,8 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Result<std::vector<std::string>> list(const std::string& directory) override {
-    // Not opendir: ThreadSanitizer does not see it open a descriptor, nor libuv close the connection
-    // that had the number before, and reports a race of the two.
+    // Not opendir: ThreadSanitizer does not see it open a descriptor, nor libuv close the
+    // connection that had the number before, and reports a race of the two.
     Descriptor descriptor = open_descriptor(directory, O_RDONLY | O_DIRECTORY);
     if (!descriptor.valid()) return fail_errno(errno, "list " + directory);
     const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(descriptor.number()), ::closedir);

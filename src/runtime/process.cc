@@ -86,9 +86,7 @@ void name_this_thread(const std::string& name) {
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
 }
 
-void pause_this_thread(uint64_t us) {
-  std::this_thread::sleep_for(std::chrono::microseconds(us));
-}
+void pause_this_thread(uint64_t us) { std::this_thread::sleep_for(std::chrono::microseconds(us)); }
 
 std::unique_ptr<Clock> make_system_clock() { return std::make_unique<SystemClock>(); }
 

@@ -49,8 +49,8 @@ void set_option(int descriptor, int level, int name, int value) {
 
 bool would_block(int code) { return code == EAGAIN || code == EWOULDBLOCK || code == EINTR; }
 
-// Reads and writes the socket itself when libuv says that it is ready: recv and send cost the kernel
-// less than the read and write of uv_stream_t.
+// Reads and writes the socket itself when libuv says that it is ready: recv and send cost the
+// kernel less than the read and write of uv_stream_t.
 class UvStream final : public Stream {
  public:
   UvStream() = default;

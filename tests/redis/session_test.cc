@@ -82,8 +82,7 @@ TEST_F(SessionTest, WhatOneConnectionSendsDoesNotDisturbTheOthersOfItsTurn) {
   harness_->settle();
   EXPECT_EQ(whole->received(), kOk + kOk + kNull);
   EXPECT_EQ(cut->received(), integer(2) + "+PONG\r\n" + bulk("4"));
-  EXPECT_EQ(broken->received(),
-            integer(3) + error("ERR Protocol error: invalid multibulk length"));
+  EXPECT_EQ(broken->received(), integer(3) + error("ERR Protocol error: invalid multibulk length"));
   EXPECT_TRUE(broken->ended());
   EXPECT_EQ(plain->received(), integer(4) + bulk("4"));
   EXPECT_EQ(waiting->received(), "*2\r\n" + kNull + kNull + bulk("4"));

@@ -32,7 +32,6 @@ Session::~Session() = default;
 void Session::start() {
   update_limits();
   stream_->start(*this);
-  if (paused_) stream_->pause_reading();
 }
 
 void Session::close() {
@@ -41,16 +40,6 @@ void Session::close() {
 
 size_t Session::memory_bytes() const {
   return sizeof(Session) + input_.capacity() + out_.capacity() + in_flight_.capacity();
-}
-
-void Session::pause_reading() {
-  paused_ = true;
-  if (stream_ != nullptr) stream_->pause_reading();
-}
-
-void Session::resume_reading() {
-  paused_ = false;
-  if (stream_ != nullptr && !closed_) stream_->resume_reading();
 }
 
 void Session::update_limits() {
@@ -196,6 +185,11 @@ void Session::protocol_error(std::string_view text) {
 
 Session::Next Session::run_request(const Request& request) {
   if (!check(request, reply_place())) return Next::go_on;
+  if (engine_.holds_writers() && request.spec->has(command_flag::kWrite)) {
+    blocked_ = true;
+    engine_.hold_writer(shared_from_this());
+    return Next::stop;
+  }
   client_.last_command = request.spec->full_name.data();
   if (request.keys.empty()) {
     if (waits_for_all(request) && !pending_.empty()) return Next::stop;
@@ -344,7 +338,7 @@ void Session::drain_pending() {
     if (self->input_end_ != 0) self->process();
     self->send_forwarded();
     self->mark_for_flush();
-    if (!self->blocked_ && !self->paused_) self->stream_->resume_reading();
+    if (!self->blocked_) self->stream_->resume_reading();
   });
 }
 

@@ -43,7 +43,6 @@ ShardEngine::~ShardEngine() = default;
 void ShardEngine::open_session(std::unique_ptr<runtime::Stream> stream, uint64_t client_id) {
   auto session = std::make_shared<Session>(*this, std::move(stream), client_id);
   sessions_.emplace(client_id, session);
-  if (reads_paused_) session->pause_reading();
   session->start();
 }
 
@@ -149,7 +148,7 @@ void ShardEngine::end_turn() {
   flushing_.clear();
 }
 
-// While a shard's checkpoint lags behind, no shard reads from clients: any of them may write to it.
+// Every shard holds its writers up for one that is behind: any of them may write to it.
 void ShardEngine::watch_backlog() {
   if (backlogged_.empty()) backlogged_.resize(engines_.size());
   const bool now = store().backlogged();
@@ -166,16 +165,9 @@ void ShardEngine::watch_backlog() {
 void ShardEngine::set_backlogged(unsigned shard, bool on) {
   if (backlogged_.empty()) backlogged_.resize(engines_.size());
   backlogged_[shard] = on;
-  const bool pause = std::ranges::find(backlogged_, true) != backlogged_.end();
-  if (pause == reads_paused_) return;
-  reads_paused_ = pause;
-  for (const auto& [id, session] : sessions_) {
-    if (pause) {
-      session->pause_reading();
-    } else {
-      session->resume_reading();
-    }
-  }
+  holds_writers_ = std::ranges::find(backlogged_, true) != backlogged_.end();
+  if (holds_writers_) return;
+  for (const auto& session : std::exchange(held_writers_, {})) session->release_writer();
 }
 
 void ShardEngine::close_idle_sessions() {

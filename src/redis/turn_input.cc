@@ -8,17 +8,17 @@ namespace quorate::redis {
 namespace {
 
 // Large reads: a pipelining client's requests arrive, and are prefetched, many at a time (DESIGN
-// 3).
-constexpr size_t kSpaceBytes = 256 * 1024;
-constexpr size_t kReadBytesMin = 64 * 1024;
+// 3). But one connection's are not much of a turn, for which all others wait.
+constexpr size_t kReadBytes = 64 * 1024;
+constexpr size_t kSpaceBytes = 4 * kReadBytes;
 
 }  // namespace
 
 TurnInput::TurnInput(const storage::ShardStore& store) : store_(store), space_(kSpaceBytes) {}
 
 std::span<char> TurnInput::read_space() {
-  if (space_.size() - used_ < kReadBytesMin) run();
-  return std::span(space_).subspan(used_);
+  if (space_.size() - used_ < kReadBytes) run();
+  return std::span(space_).subspan(used_, kReadBytes);
 }
 
 void TurnInput::add(Session& session, size_t bytes) {

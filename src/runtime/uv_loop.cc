@@ -4,6 +4,7 @@
 #include <ctime>
 #include <fcntl.h>
 #include <netdb.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -137,12 +138,23 @@ class UvLoopImpl final : public UvLoop {
   UvLoopImpl() {
     uv_loop_init(&loop_);
     loop_.data = this;
-    async_.data = this;
+    wake_.data = this;
+    idle_.data = this;
     check_.data = this;
-    uv_async_init(&loop_, &async_,
-                  [](uv_async_t* h) { static_cast<UvLoopImpl*>(h->data)->drain(); });
+    uv_poll_init(&loop_, &wake_, wake_descriptor_);
+    uv_poll_start(&wake_, UV_READABLE, [](uv_poll_t* h, int /*status*/, int /*events*/) {
+      auto* self = static_cast<UvLoopImpl*>(h->data);
+      eventfd_t count = 0;
+      eventfd_read(self->wake_descriptor_, &count);
+      self->drain();
+    });
+    uv_idle_init(&loop_, &idle_);
     uv_check_init(&loop_, &check_);
-    uv_check_start(&check_, [](uv_check_t* h) { static_cast<UvLoopImpl*>(h->data)->end_turn(); });
+    uv_check_start(&check_, [](uv_check_t* h) {
+      auto* self = static_cast<UvLoopImpl*>(h->data);
+      if (std::exchange(self->posted_here_, false)) self->drain();
+      self->end_turn();
+    });
     // Timers run before the poll phase: their effects leave at once, not a poll later.
     uv_prepare_init(&loop_, &prepare_);
     prepare_.data = this;
@@ -155,26 +167,34 @@ class UvLoopImpl final : public UvLoop {
   UvLoopImpl& operator=(const UvLoopImpl&) = delete;
   ~UvLoopImpl() override {
     for (auto* signal : signals_) signal->release();
-    uv_close(reinterpret_cast<uv_handle_t*>(&async_), nullptr);
+    uv_close(reinterpret_cast<uv_handle_t*>(&wake_), nullptr);
+    uv_close(reinterpret_cast<uv_handle_t*>(&idle_), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&check_), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), nullptr);
     turn_end_ = nullptr;
     uv_run(&loop_, UV_RUN_DEFAULT);
     uv_loop_close(&loop_);
+    ::close(wake_descriptor_);
   }
 
   void run() override {
+    running_here = this;
     while (!stopping_.load(std::memory_order_acquire)) uv_run(&loop_, UV_RUN_ONCE);
     drain();
     end_turn();
+    running_here = nullptr;
   }
   void stop() override {
     stopping_.store(true, std::memory_order_release);
-    uv_async_send(&async_);
+    wake();
   }
 
   void post(Task task) override {
-    if (tasks_.push(std::move(task))) uv_async_send(&async_);
+    if (!tasks_.push(std::move(task))) return;
+    if (running_here != this) return wake();
+    // No system call to wake oneself: while this is active the loop does not sleep.
+    uv_idle_start(&idle_,
+                  [](uv_idle_t* h) { static_cast<UvLoopImpl*>(h->data)->posted_here_ = true; });
   }
   const Clock& clock() const override { return clock_; }
   std::unique_ptr<Timer> start_timer(uint64_t delay_us, uint64_t repeat_us, Task task) override {
@@ -203,7 +223,11 @@ class UvLoopImpl final : public UvLoop {
   }
 
  private:
+  // Not uv_async_t: who receives one spins until its sender has run on, which may be a thread that
+  // has just been interrupted.
+  void wake() { eventfd_write(wake_descriptor_, 1); }
   void drain() {
+    uv_idle_stop(&idle_);
     batch_.clear();
     tasks_.take(batch_);
     for (Task& task : batch_) task();
@@ -215,7 +239,12 @@ class UvLoopImpl final : public UvLoop {
   }
 
   uv_loop_t loop_{};
-  uv_async_t async_{};
+  static thread_local const UvLoopImpl* running_here;
+
+  const int wake_descriptor_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  uv_poll_t wake_{};
+  uv_idle_t idle_{};
+  bool posted_here_ = false;  // before this turn: its end takes it
   uv_check_t check_{};
   uv_prepare_t prepare_{};
   TaskStack tasks_;
@@ -226,6 +255,8 @@ class UvLoopImpl final : public UvLoop {
   bool timers_fired_ = false;
   std::vector<OwnedHandle<uv_signal_t>*> signals_;
 };
+
+thread_local const UvLoopImpl* UvLoopImpl::running_here = nullptr;
 
 Result<int> bind_socket(const addrinfo& address, int backlog, const std::string& where) {
   const int descriptor =

@@ -1,11 +1,14 @@
-#include <condition_variable>
-#include <deque>
-#include <mutex>
+#include <atomic>
 #include <pthread.h>
+#include <semaphore>
 #include <sys/resource.h>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "quorate/runtime/uv_loop.h"
+
+#include "runtime/task_stack.h"
 
 namespace quorate::runtime {
 namespace {
@@ -20,43 +23,37 @@ class WorkerThread final : public Executor {
   }
 
   ~WorkerThread() override {
-    {
-      const std::lock_guard lock(mutex_);
-      ending_ = true;
-    }
-    wake_.notify_one();
+    ending_.store(true, std::memory_order_release);
+    wakes_.release();
     thread_.join();
   }
 
   void post(Task task) override {
-    {
-      const std::lock_guard lock(mutex_);
-      queue_.push_back(std::move(task));
-    }
-    wake_.notify_one();
+    if (tasks_.push(std::move(task))) wakes_.release();
   }
 
  private:
   void run(Priority priority) {
     // On Linux the niceness of a thread, not of the process.
     if (priority == Priority::background) setpriority(PRIO_PROCESS, 0, kBackgroundNiceness);
+    std::vector<Task> batch;
     for (;;) {
-      Task task;
-      {
-        std::unique_lock lock(mutex_);
-        wake_.wait(lock, [this] { return ending_ || !queue_.empty(); });
-        if (queue_.empty()) return;
-        task = std::move(queue_.front());
-        queue_.pop_front();
+      const bool ending = ending_.load(std::memory_order_acquire);
+      tasks_.take(batch);
+      if (batch.empty()) {
+        if (ending) return;
+        wakes_.acquire();
+        continue;
       }
-      task();
+      for (Task& task : batch) std::exchange(task, nullptr)();
+      batch.clear();
     }
   }
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Task> queue_;
-  bool ending_ = false;
+  // No lock: a loop that posts must not wait for a thread that was interrupted while it held one.
+  TaskStack tasks_;
+  std::counting_semaphore<> wakes_{0};
+  std::atomic<bool> ending_{false};
   std::thread thread_;
 };
 

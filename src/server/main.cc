@@ -9,10 +9,10 @@
 #include "quorate/server/log.h"
 #include "quorate/server/node.h"
 
-// jemalloc: give freed pages back after a second, without threads of its own (see ARCHITECTURE.md).
+// jemalloc: give freed pages back after a second, and not on the thread that freed them.
 extern "C" {
 extern const char* malloc_conf;
-const char* malloc_conf = "background_thread:false,dirty_decay_ms:1000,muzzy_decay_ms:0";
+const char* malloc_conf = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0";
 }
 
 int main(int argc, char** argv) {

@@ -201,7 +201,8 @@ runtime::Status NodeImpl::open_shards() {
   checkpoint_thread_ = runtime::make_worker_thread("checkpoint", runtime::Priority::background);
   std::vector<runtime::Executor*> pool;
   for (unsigned i = 0; i < config.cold_read_threads; ++i) {
-    cold_pool_.push_back(runtime::make_worker_thread("cold-read-" + std::to_string(i)));
+    cold_pool_.push_back(runtime::make_worker_thread("cold-read-" + std::to_string(i),
+                                                     runtime::Priority::background));
     pool.push_back(cold_pool_.back().get());
   }
   cold_reader_ = std::make_unique<storage::ColdReader>(*rows_, pool, &runtime::pause_this_thread);

@@ -47,6 +47,10 @@ struct Checkpointer::Batch {
   bool last = false;
 
   bool empty() const { return meta.empty(); }
+  uint64_t memory_bytes() const {
+    return bytes.size() + rows.size() * sizeof(Row) + removed.size() * sizeof(Removed);
+  }
+  bool full() const { return memory_bytes() >= kBatchBytes; }
   // One or several transactions, none of which parts a slot's rows from its records. May be
   // repeated.
   runtime::Status write(RowStore& store);
@@ -138,9 +142,9 @@ void Checkpointer::slice() {
     }
     if (!walk_slot(static_cast<uint16_t>(slot_), budget)) break;
     next_slot();
-    if (batch_->bytes.size() >= kBatchBytes) return send();
+    if (batch_->full()) return send();
   }
-  if (batch_->bytes.size() >= kBatchBytes) return send();
+  if (batch_->full()) return send();
   store_.loop_.post([this] { slice(); });
 }
 
@@ -184,7 +188,7 @@ bool Checkpointer::walk_database(uint16_t slot, uint16_t db, size_t& budget) {
     if (!group.empty() && hash != group_hash) {
       take_group(slot, db, group_hash, group);
       group.clear();
-      if (budget == 0 || batch_->bytes.size() >= kBatchBytes) {
+      if (budget == 0 || batch_->full()) {
         hash_ = hash;
         return false;
       }
@@ -251,7 +255,7 @@ void Checkpointer::next_slot() {
 void Checkpointer::send() {
   batch_->slots_end = std::min<unsigned>(slot_, object::kSlots);
   batch_->journal_position = store_.journal().end_position();
-  memory_bytes_ = batch_->bytes.capacity() + batch_->rows.capacity() * sizeof(Batch::Row);
+  memory_bytes_ = batch_->memory_bytes();
   store_.statistics_.checkpoint_rows_last += batch_->rows.size();
   if (batch_->empty()) return committed({});
   // The rows say what the journal's end says: they must not be on disk before it is.
@@ -283,6 +287,9 @@ void Checkpointer::committed(runtime::Status status) {
   committed_slot_ = batch_->slots_end;
   if (batch_->disk_bytes_used != 0) store_.disk_bytes_used_ = batch_->disk_bytes_used;
   forget_tombstones();
+}
+
+void Checkpointer::go_on() {
   const bool last = batch_->last;
   batch_ = std::make_shared<Batch>();
   memory_bytes_ = 0;
@@ -293,16 +300,22 @@ void Checkpointer::committed(runtime::Status status) {
 // The rows of the batch's tombstones are gone now. A key that was written again meanwhile has no
 // row.
 void Checkpointer::forget_tombstones() {
-  for (const Batch::Removed& removed : batch_->removed) {
-    const object::Key key{removed.key, object::key_hash(removed.key, store_.shape().hash_seed),
-                          removed.slot, removed.db};
-    Entry* entry = store_.find(key);
-    if (entry == nullptr) continue;  // flushed
-    entry->set_stored(false);
-    if (entry->form() != Form::tombstone) continue;
-    if (entry->dirty()) store_.unmark_dirty(store_.counts(key), entry);
-    store_.table_.erase(key, entry);
+  auto& removed = batch_->removed;
+  for (size_t budget = kEntriesPerSlice; budget > 0 && !removed.empty(); --budget) {
+    const Batch::Removed& of = removed.back();
+    const object::Key key{of.key, object::key_hash(of.key, store_.shape().hash_seed), of.slot,
+                          of.db};
+    if (Entry* entry = store_.find(key)) {  // none: flushed
+      entry->set_stored(false);
+      if (entry->form() == Form::tombstone) {
+        if (entry->dirty()) store_.unmark_dirty(store_.counts(key), entry);
+        store_.table_.erase(key, entry);
+      }
+    }
+    removed.pop_back();
   }
+  if (removed.empty()) return go_on();
+  store_.loop_.post([this] { forget_tombstones(); });
 }
 
 void Checkpointer::finish() {

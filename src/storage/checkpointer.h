@@ -45,13 +45,13 @@ class Checkpointer {
   bool walk_slot(uint16_t slot, size_t& budget);
   bool walk_database(uint16_t slot, uint16_t db, size_t& budget);
   void take_group(uint16_t slot, uint16_t db, uint64_t hash, const std::vector<Entry*>& group);
-  void take_entry(uint16_t slot, uint16_t db, uint64_t hash, Entry* entry, bool alone);
   void save_counts(uint16_t slot);
   void next_slot();
   void send();
   void transact();
   void committed(runtime::Status status);
   void forget_tombstones();
+  void go_on();
   void finish();
 
   ShardStore& store_;

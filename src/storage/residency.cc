@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kDemotedPerTurn = 512;
 constexpr size_t kCellsPerTurn = 2048;
 constexpr size_t kEvictedPerTurn = 64;
+constexpr size_t kLoadedPerTurn = 256;
 constexpr size_t kWarmRows = 512;
 constexpr size_t kWarmBytes = 256u << 10;
 // LMDB's dirty pages, the checkpoint's batch and the allocator's slack are not the table's: leave
@@ -64,35 +65,48 @@ runtime::Status Residency::admit(const RowKey& at, std::string_view row) {
   return runtime::fail("a row of slot " + std::to_string(at.slot) + " is malformed");
 }
 
-void Residency::loaded(const std::vector<ColdResult>& results) {
-  for (const ColdResult& result : results) {
-    runtime::Status status;
-    switch (result.kind) {
-      case ColdResult::Kind::found:
-        status = admit(result.key, result.row);
-        break;
-      case ColdResult::Kind::absent:
-        break;
-      case ColdResult::Kind::damaged:
-        ++store_.statistics_.damaged_rows;
-        status = runtime::fail("a row of slot " + std::to_string(result.key.slot) + " is damaged");
-        break;
-      case ColdResult::Kind::failed:
-        status = std::unexpected(result.error);
-        break;
-    }
-    const auto at = loading_.find(result.key);
-    if (at == loading_.end()) continue;
-    std::vector<Done> waiting = std::move(at->second);
-    loading_.erase(at);
-    for (Done& done : waiting) done(status);
+// Each result runs the commands that wait for it: so many a turn.
+void Residency::take_arrived() {
+  for (size_t budget = kLoadedPerTurn; budget > 0 && !arrived_.empty(); --budget) {
+    std::vector<ColdResult>& results = arrived_.front();
+    loaded(results[taken_]);
+    if (++taken_ < results.size()) continue;
+    arrived_.pop_front();
+    taken_ = 0;
   }
+  if (!arrived_.empty()) store_.loop_.post([this] { take_arrived(); });
+}
+
+void Residency::loaded(const ColdResult& result) {
+  runtime::Status status;
+  switch (result.kind) {
+    case ColdResult::Kind::found:
+      status = admit(result.key, result.row);
+      break;
+    case ColdResult::Kind::absent:
+      break;
+    case ColdResult::Kind::damaged:
+      ++store_.statistics_.damaged_rows;
+      status = runtime::fail("a row of slot " + std::to_string(result.key.slot) + " is damaged");
+      break;
+    case ColdResult::Kind::failed:
+      status = std::unexpected(result.error);
+      break;
+  }
+  const auto at = loading_.find(result.key);
+  if (at == loading_.end()) return;
+  std::vector<Done> waiting = std::move(at->second);
+  loading_.erase(at);
+  for (Done& done : waiting) done(status);
 }
 
 void Residency::end_turn() {
   if (!wanted_.empty()) {
     store_.cold_reader_.read(std::exchange(wanted_, {}), store_.loop_,
-                             [this](const std::vector<ColdResult>& results) { loaded(results); });
+                             [this](std::vector<ColdResult> results) {
+                               arrived_.push_back(std::move(results));
+                               if (arrived_.size() == 1) take_arrived();
+                             });
   }
   out_of_memory_ = false;
   const uint64_t disk_max = store_.settings_.disk_bytes_max;

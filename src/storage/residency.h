@@ -7,6 +7,7 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -34,7 +35,8 @@ class Residency {
     }
   };
 
-  void loaded(const std::vector<ColdResult>& results);
+  void take_arrived();
+  void loaded(const ColdResult& result);
   runtime::Status admit(const RowKey& key, std::string_view row);
   bool over_limit() const;
   uint64_t memory_limit() const;
@@ -49,6 +51,8 @@ class Residency {
   ShardStore& store_;
   boost::unordered_flat_map<RowKey, std::vector<Done>, RowKeyHash> loading_;
   std::vector<RowKey> wanted_;
+  std::deque<std::vector<ColdResult>> arrived_;  // and not yet taken
+  size_t taken_ = 0;                             // of the first of them
   bool out_of_memory_ = false;
 
   uint64_t relief_checkpoint_ = UINT64_MAX;

@@ -88,6 +88,31 @@ TEST_F(SessionTest, WhatOneConnectionSendsDoesNotDisturbTheOthersOfItsTurn) {
   EXPECT_EQ(waiting->received(), "*2\r\n" + kNull + kNull + bulk("4"));
 }
 
+TEST_F(SessionTest, AWriterWaitsForTheCheckpointAndNobodyElseDoes) {
+  storage::StoreSettings settings;
+  settings.memory_bytes_max = 1 << 20;
+  make({.shards = 2, .store = settings});
+  const auto writer = harness_->connect();
+  const auto reader = harness_->connect();
+  const auto late_writer = harness_->connect(1);
+  constexpr int kWrites = 4000;
+  const std::string value(1000, 'v');
+  std::string writes;
+  for (int i = 0; i < kWrites; ++i) {
+    writes += encode_request({"SET", "k" + std::to_string(i), value});
+  }
+  writer->send(writes + encode_request({"DBSIZE"}));
+  ASSERT_TRUE(harness_->run_until([&] { return harness_->rig().shards[0].store->backlogged(); }));
+  late_writer->send(encode_request({"SET", "late", "v"}) + encode_request({"GET", "late"}));
+  EXPECT_EQ(reader->run({"PING"}), "+PONG\r\n");
+  EXPECT_EQ(reader->run({"GET", "late"}), kNull);
+  harness_->settle();
+  std::string expected;
+  for (int i = 0; i < kWrites; ++i) expected += kOk;
+  EXPECT_TRUE(writer->received().starts_with(expected));
+  EXPECT_EQ(late_writer->received(), kOk + bulk("v"));
+}
+
 // However the network cuts it, a pipeline has one answer.
 TEST_F(SessionTest, InputMayBeCutAnywhere) {
   make({.shards = 2});

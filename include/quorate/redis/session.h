@@ -40,8 +40,8 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   size_t input_bytes() const { return input_.size(); }
   size_t output_bytes() const { return out_.size() + in_flight_.size(); }
   size_t memory_bytes() const;
-  void pause_reading();
-  void resume_reading();
+  // Goes on after engine_.hold_writer().
+  void release_writer() { unblock(); }
   // Closes the connection if its output is over the client-output-buffer-limit.
   void enforce_output_limit();
 
@@ -109,12 +109,11 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   std::vector<std::shared_ptr<ForwardedBatch>> forwarded_;  // by shard, being filled
   uint64_t answerable_at_ = 0;                              // journal position that out_ speaks of
   uint64_t over_soft_limit_since_ms_ = 0;
-  bool blocked_ = false;  // a deferred or exclusive command is under way
+  bool blocked_ = false;  // a deferred or exclusive command is under way, or a write is held up
   bool processing_ = false;
   bool marked_ = false;   // in the engine's list of sessions to flush
   bool writing_ = false;  // in_flight_ is on its way
   bool closed_ = false;
-  bool paused_ = false;
 };
 
 }  // namespace quorate::redis

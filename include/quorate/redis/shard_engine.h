@@ -134,6 +134,12 @@ class ShardEngine {
   bool refuses(const CommandSpec& spec, ReplyWriter& reply);
   // For sessions.
   TurnInput& turn_input() { return *turn_input_; }
+  // While a shard's checkpoint lags behind, a session that comes to a write waits with all behind
+  // it; others go on.
+  bool holds_writers() const { return holds_writers_; }
+  void hold_writer(std::shared_ptr<Session> session) {
+    held_writers_.push_back(std::move(session));
+  }
   void flush_at_turn_end(const std::shared_ptr<Session>& session);
   void forget(uint64_t client_id);
 
@@ -152,7 +158,8 @@ class ShardEngine {
   boost::unordered_flat_map<uint64_t, std::shared_ptr<Session>> sessions_;
   std::vector<std::shared_ptr<Session>> to_flush_, flushing_;
   std::vector<bool> backlogged_;  // by shard
-  bool reads_paused_ = false;
+  bool holds_writers_ = false;
+  std::vector<std::shared_ptr<Session>> held_writers_;
   bool journal_failing_ = false;
   std::unique_ptr<runtime::Timer> second_;
   std::unique_ptr<runtime::Timer> retry_;

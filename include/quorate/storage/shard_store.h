@@ -151,7 +151,7 @@ class ShardStore {
   void on_synced(std::function<void()> callback) { on_synced_ = std::move(callback); }
   bool checkpoint_running() const;
   bool checkpoint_failing() const;  // the one under way is being retried
-  // Dirty data has reached its limit: clients should not be read until this is false again.
+  // Dirty data has reached its limit: clients should not write until this is false again.
   bool backlogged() const;
   // Writes must be refused with this reason; empty when they are welcome.
   const std::string& write_refusal() const;

@@ -57,10 +57,32 @@ class WorkerThread final : public Executor {
   std::thread thread_;
 };
 
+class OneTask final : public Executor {
+ public:
+  void post(Task task) override {
+    task_ = std::move(task);
+    posted_.release();
+  }
+  void wait() {
+    posted_.acquire();
+    task_();
+  }
+
+ private:
+  Task task_;
+  std::binary_semaphore posted_{0};
+};
+
 }  // namespace
 
 std::unique_ptr<Executor> make_worker_thread(const std::string& name, Priority priority) {
   return std::make_unique<WorkerThread>(name, priority);
+}
+
+void run_and_wait(const std::function<void(Executor& caller)>& begin) {
+  OneTask caller;
+  begin(caller);
+  caller.wait();
 }
 
 }  // namespace quorate::runtime

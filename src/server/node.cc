@@ -253,13 +253,21 @@ runtime::Status NodeImpl::recover() {
   for (auto& shard : shards_) stores.push_back(&shard->store());
   const uint64_t began_us = clock_->monotonic_us();
   uint64_t logged_us = began_us;
-  auto report = storage::recover(*files_, directory_, *rows_, stores, identity_.starts,
-                                 start_.config.repair_journal, [&](uint64_t done, uint64_t all) {
-                                   if (clock_->monotonic_us() - logged_us < kProgressLogUs) return;
-                                   logged_us = clock_->monotonic_us();
-                                   spdlog::info("Recovering: {} of {} MiB of the journal",
-                                                done >> 20, all >> 20);
-                                 });
+  const auto progress = [&](uint64_t done, uint64_t all) {
+    if (clock_->monotonic_us() - logged_us < kProgressLogUs) return;
+    logged_us = clock_->monotonic_us();
+    spdlog::info("Recovering: {} of {} MiB of the journal", done >> 20, all >> 20);
+  };
+  const auto fetch = [this](std::vector<storage::RowKey> keys) {
+    std::vector<storage::ColdResult> rows;
+    runtime::run_and_wait([&](runtime::Executor& caller) {
+      cold_reader_->read(std::move(keys), caller,
+                         [&](std::vector<storage::ColdResult> found) { rows = std::move(found); });
+    });
+    return rows;
+  };
+  auto report = storage::recover({*files_, directory_, *rows_, fetch, stores, identity_.starts,
+                                  start_.config.repair_journal, progress});
   if (!report) {
     return runtime::fail(report.error().message +
                          " (repair-journal yes cuts the journal there and starts)");

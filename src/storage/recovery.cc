@@ -1,57 +1,121 @@
 #include "quorate/storage/recovery.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace quorate::storage {
 namespace {
 
-runtime::Status replay_batch(const RecoveredBatch& batch, std::span<ShardStore* const> shards,
-                             RowStore::ReadTransaction& rows, uint64_t& records) {
-  std::string_view bytes = batch.payload;
-  while (!bytes.empty()) {
-    const auto record = decode_record(bytes);
-    if (!record || record->slot >= object::kSlots) {
-      return runtime::fail("the journal of generation " + std::to_string(batch.generation) +
-                           ", shard " + std::to_string(batch.shard) +
-                           " has a malformed record in the batch at position " +
-                           std::to_string(batch.position));
+class Replay {
+ public:
+  Replay(const RecoveryTask& task, RecoveryReport& report) : task_(task), report_(report) {}
+
+  // Keeps the batch's records until the window is full.
+  runtime::Status add(const RecoveredBatch& batch) {
+    if (!bytes_.empty() && bytes_.size() + batch.payload.size() > task_.window_bytes) {
+      if (auto status = apply(); !status) return status;
     }
-    ShardStore& shard = *shards[record->slot % shards.size()];
-    if (record->db >= shard.shape().databases) {
-      return runtime::fail("the journal holds keys of database " + std::to_string(record->db) +
-                           ": start with 'databases' at least " + std::to_string(record->db + 1));
-    }
-    ++records;
-    if (auto status = shard.replay(*record, rows); !status) return status;
+    bytes_.append(batch.payload);
+    batches_.push_back({batch.generation, batch.shard, batch.position, bytes_.size()});
+    return {};
   }
-  return {};
-}
+
+  runtime::Status apply() {
+    if (auto status = decode(); !status) return status;
+    if (auto status = load_rows(); !status) return status;
+    for (const auto& [record, shard] : records_) {
+      if (auto status = shard->replay(record); !status) return status;
+    }
+    report_.records += records_.size();
+    records_.clear();
+    batches_.clear();
+    bytes_.clear();
+    return {};
+  }
+
+ private:
+  struct Batch {
+    uint64_t generation;
+    unsigned shard;
+    uint64_t position;
+    size_t end;  // in bytes_
+  };
+
+  runtime::Status decode() {
+    size_t begin = 0;
+    for (const Batch& batch : batches_) {
+      std::string_view rest = std::string_view(bytes_).substr(begin, batch.end - begin);
+      begin = batch.end;
+      while (!rest.empty()) {
+        const auto record = decode_record(rest);
+        if (!record || record->slot >= object::kSlots) {
+          return runtime::fail("the journal of generation " + std::to_string(batch.generation) +
+                               ", shard " + std::to_string(batch.shard) +
+                               " has a malformed record in the batch at position " +
+                               std::to_string(batch.position));
+        }
+        ShardStore& shard = *task_.shards[record->slot % task_.shards.size()];
+        if (record->db >= shard.shape().databases) {
+          return runtime::fail("the journal holds keys of database " + std::to_string(record->db) +
+                               ": start with 'databases' at least " +
+                               std::to_string(record->db + 1));
+        }
+        records_.emplace_back(*record, &shard);
+      }
+    }
+    return {};
+  }
+
+  runtime::Status load_rows() {
+    std::vector<RowKey> wanted;
+    for (const auto& [record, shard] : records_) {
+      if (auto row = shard->row_to_replay(record)) wanted.push_back(*row);
+    }
+    if (wanted.empty()) return {};
+    std::sort(wanted.begin(), wanted.end());
+    wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+    for (const ColdResult& result : task_.fetch(std::move(wanted))) {
+      ShardStore& shard = *task_.shards[result.key.slot % task_.shards.size()];
+      if (auto status = shard.load_to_replay(result); !status) return status;
+    }
+    return {};
+  }
+
+  const RecoveryTask& task_;
+  RecoveryReport& report_;
+  std::string bytes_;
+  std::vector<Batch> batches_;
+  std::vector<std::pair<Record, ShardStore*>> records_;
+};
 
 }  // namespace
 
-runtime::Result<RecoveryReport> recover(runtime::FileSystem& files, const std::string& directory,
-                                        RowStore& rows, std::span<ShardStore* const> shards,
-                                        uint64_t generation, bool repair,
-                                        const std::function<void(uint64_t, uint64_t)>& progress) {
+runtime::Result<RecoveryReport> recover(const RecoveryTask& task) {
   RecoveryReport report;
-  auto reading = rows.begin_read();
-  if (!reading) return std::unexpected(reading.error());
-  auto saved = read_saved_slots(**reading);
-  if (!saved) return std::unexpected(saved.error());
-  for (const SavedSlot& slot : *saved) {
-    auto status = shards[slot.slot % shards.size()]->restore_slot(slot);
-    if (!status) return std::unexpected(status.error());
+  {
+    auto reading = task.rows.begin_read();
+    if (!reading) return std::unexpected(reading.error());
+    auto saved = read_saved_slots(**reading);
+    if (!saved) return std::unexpected(saved.error());
+    for (const SavedSlot& slot : *saved) {
+      auto status = task.shards[slot.slot % task.shards.size()]->restore_slot(slot);
+      if (!status) return std::unexpected(status.error());
+    }
   }
+  Replay replay(task, report);
   auto survey = read_journals(
-      files, directory, repair,
+      task.files, task.directory, task.repair,
       [&](const RecoveredBatch& batch) -> runtime::Status {
-        if (batch.generation >= generation) return {};
-        return replay_batch(batch, shards, **reading, report.records);
+        if (batch.generation >= task.generation) return {};
+        return replay.add(batch);
       },
-      progress);
+      task.progress);
   if (!survey) return std::unexpected(survey.error());
+  if (auto status = replay.apply(); !status) return std::unexpected(status.error());
   report.journal_bytes = survey->bytes;
   report.torn = survey->torn;
   report.found_journal = !survey->files.empty();
-  for (const ShardStore* shard : shards) {
+  for (const ShardStore* shard : task.shards) {
     for (unsigned db = 0; db < shard->shape().databases; ++db) {
       report.keys += shard->keys(static_cast<uint16_t>(db));
     }

@@ -32,17 +32,20 @@ void Residency::load(const object::Key& key, Done done) {
   if (fresh) wanted_.push_back(row);
 }
 
-runtime::Status Residency::load_now(const object::Key& key, RowStore::ReadTransaction& rows) {
-  const RowKey row_key{key.slot, key.db, key.hash};
-  auto row = rows.get(row_key);
-  if (!row) return std::unexpected(row.error());
-  if (!row->has_value() || store_.counts(key).rows_stale) return {};
-  if ((*row)->damaged) {
-    ++store_.statistics_.damaged_rows;
-    spdlog::error("A row of slot {} is damaged; the journal overrides it", key.slot);
-    return {};
+runtime::Status Residency::load_to_replay(const ColdResult& row) {
+  switch (row.kind) {
+    case ColdResult::Kind::found:
+      return admit(row.key, row.row);
+    case ColdResult::Kind::absent:
+      return {};
+    case ColdResult::Kind::damaged:
+      ++store_.statistics_.damaged_rows;
+      spdlog::error("A row of slot {} is damaged; the journal overrides it", row.key.slot);
+      return {};
+    case ColdResult::Kind::failed:
+      break;
   }
-  return admit(row_key, (*row)->value);
+  return std::unexpected(row.error);
 }
 
 // Puts the keys of a row into memory. Those that are there already are newer.

@@ -22,8 +22,8 @@ class Residency {
 
   using Done = std::move_only_function<void(runtime::Status)>;
   void load(const object::Key& key, Done done);
-  // The same, at once, on the caller's thread: for recovery.
-  runtime::Status load_now(const object::Key& key, RowStore::ReadTransaction& rows);
+  // For recovery, which has read the row itself.
+  runtime::Status load_to_replay(const ColdResult& row);
   void end_turn();
   void start_warming();
   bool out_of_memory() const { return out_of_memory_; }

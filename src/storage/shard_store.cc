@@ -195,7 +195,22 @@ void ShardStore::count_expiry(const object::Key& key, SlotCounts& slot, uint64_t
   }
 }
 
-runtime::Status ShardStore::replay(const Record& record, RowStore::ReadTransaction& rows) {
+object::Key ShardStore::key_of(const Record& record) const {
+  return {record.key, object::key_hash(record.key, shape_.hash_seed), record.slot, record.db};
+}
+
+std::optional<RowKey> ShardStore::row_to_replay(const Record& record) const {
+  if (record.type == RecordType::flush || clocks_.covers(record.slot, record.state.dot)) return {};
+  const object::Key key = key_of(record);
+  if (find(key) != nullptr || !is_cold(key)) return {};
+  return RowKey{key.slot, key.db, key.hash};
+}
+
+runtime::Status ShardStore::load_to_replay(const ColdResult& row) {
+  return residency_->load_to_replay(row);
+}
+
+runtime::Status ShardStore::replay(const Record& record) {
   if (clocks_.covers(record.slot, record.state.dot)) return {};
   clocks_.add(record.slot, record.state.dot);
   // Our own past is believed even if the wall clock has gone back since: later versions must exceed
@@ -205,13 +220,8 @@ runtime::Status ShardStore::replay(const Record& record, RowStore::ReadTransacti
     flush_slot(record.db, record.slot);
     return {};
   }
-  const object::Key key{record.key, object::key_hash(record.key, shape_.hash_seed), record.slot,
-                        record.db};
+  const object::Key key = key_of(record);
   Entry* before = find(key);
-  if (before == nullptr && is_cold(key)) {
-    if (auto loaded = residency_->load_now(key, rows); !loaded) return loaded;
-    before = find(key);
-  }
   if (record.type == RecordType::put) {
     store(key, before, record.state);
   } else if (visible(before)) {

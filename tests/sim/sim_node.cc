@@ -162,8 +162,26 @@ runtime::Status SimNode::open_shards(const Options& options) {
 runtime::Status SimNode::recover(bool repair) {
   std::vector<storage::ShardStore*> stores;
   for (Shard& shard : shards_) stores.push_back(shard.store.get());
-  auto report =
-      storage::recover(disk_, directory_, *rows_, stores, identity_.starts, repair, nullptr);
+  const auto fetch = [this](const std::vector<storage::RowKey>& keys) {
+    std::vector<storage::ColdResult> rows;
+    const auto reading = rows_->begin_read();
+    for (const storage::RowKey& key : keys) {
+      using Kind = storage::ColdResult::Kind;
+      auto row = reading ? (*reading)->get(key) : std::unexpected(reading.error());
+      if (!row) {
+        rows.push_back({key, Kind::failed, {}, row.error()});
+      } else if (!row->has_value()) {
+        rows.push_back({key, Kind::absent, {}, {}});
+      } else {
+        const Kind kind = (*row)->damaged ? Kind::damaged : Kind::found;
+        rows.push_back({key, kind, std::string((*row)->value), {}});
+      }
+    }
+    return rows;
+  };
+  const size_t window_bytes = size_t{1} << (6 + (seed_ + lives_) % 12);
+  auto report = storage::recover(
+      {disk_, directory_, *rows_, fetch, stores, identity_.starts, repair, nullptr, window_bytes});
   if (!report) return std::unexpected(report.error());
   recovery_ = std::move(*report);
   if (recovery_.found_journal) watch_first_checkpoints();

@@ -7,6 +7,7 @@
 // thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -61,5 +62,9 @@ enum class Priority : uint8_t {
 // destructor runs what is queued, then joins.
 std::unique_ptr<Executor> make_worker_thread(const std::string& name,
                                              Priority priority = Priority::normal);
+
+// Calls `begin` with an executor and waits on this thread, which is not a loop's, for the one task
+// that is posted to it; runs the task.
+void run_and_wait(const std::function<void(Executor& caller)>& begin);
 
 }  // namespace quorate::runtime

@@ -2,9 +2,10 @@
 //
 // First what checkpoints saved of each slot (clocks and counts; the keys stay on disk, cold), then
 // every journal record that those clocks do not cover, routed by slot: the thread count may have
-// changed since. Nothing else may touch the shards meanwhile. Errors: what read_journals() refuses,
-// an unreadable row store, a malformed record in an intact batch. Thread: one, before the shards'
-// threads start. Source: DESIGN section 4.
+// changed since. The journal is taken in windows: all cold rows that a window's records change are
+// fetched together, sorted, before the records are applied. Nothing else may touch the shards
+// meanwhile. Errors: what read_journals() refuses, an unreadable row store, a malformed record in
+// an intact batch. Thread: one, before the shards' threads start. Source: DESIGN section 4.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 
 #include "quorate/runtime/error.h"
 #include "quorate/runtime/files.h"
+#include "quorate/storage/cold_reader.h"
 #include "quorate/storage/row_store.h"
 #include "quorate/storage/shard_store.h"
 
@@ -28,11 +30,22 @@ struct RecoveryReport {
   bool found_journal = false;
 };
 
-// The key counts, clocks and cold rows of the shards as the row store has them; then the journals
-// of `directory`. `generation` is that of the shards' own, new journals, which are not read.
-runtime::Result<RecoveryReport> recover(runtime::FileSystem& files, const std::string& directory,
-                                        RowStore& rows, std::span<ShardStore* const> shards,
-                                        uint64_t generation, bool repair,
-                                        const std::function<void(uint64_t, uint64_t)>& progress);
+// Reads rows, in ascending order of their keys.
+using FetchRows = std::function<std::vector<ColdResult>(std::vector<RowKey>)>;
+
+struct RecoveryTask {
+  runtime::FileSystem& files;
+  const std::string& directory;  // of the journals
+  RowStore& rows;
+  FetchRows fetch;  // from `rows`; may use several threads
+  std::span<ShardStore* const> shards;
+  uint64_t generation;  // of the shards' own, new journals, which are not read
+  bool repair;
+  std::function<void(uint64_t done, uint64_t all)> progress = {};  // bytes of the journal
+  // Large: the more rows are fetched together, the more of them share a page of the row store.
+  size_t window_bytes = 16ull << 20;
+};
+
+runtime::Result<RecoveryReport> recover(const RecoveryTask& task);
 
 }  // namespace quorate::storage

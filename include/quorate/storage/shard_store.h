@@ -134,8 +134,11 @@ class ShardStore {
   // What a checkpoint had saved of a slot; its keys are cold. Fails if it speaks of a database
   // beyond ours.
   runtime::Status restore_slot(const SavedSlot& saved);
-  // Applies a record of the journal, unless the slot's clock already covers it.
-  runtime::Status replay(const Record& record, RowStore::ReadTransaction& rows);
+  // Applies a record of the journal, unless the slot's clock already covers it. REQUIRES: the row
+  // that row_to_replay() asks for was given to load_to_replay(), if there is one.
+  runtime::Status replay(const Record& record);
+  std::optional<RowKey> row_to_replay(const Record& record) const;
+  runtime::Status load_to_replay(const ColdResult& row);
 
   // ---- turns and background work
   runtime::Status end_turn();
@@ -185,6 +188,7 @@ class ShardStore {
   friend class ExpiryCycle;
   friend class Residency;
 
+  object::Key key_of(const Record& record) const;
   SlotCounts& counts(const object::Key& key) { return table_.counts(key.db, key.slot); }
   EntryState next_state(const object::Key& key, const Entry* before, const Value& value);
   void log(RecordType type, const object::Key& key, const EntryState& state);

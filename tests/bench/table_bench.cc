@@ -2,8 +2,10 @@
 // finding its keys, what a key takes of memory, and what changes cost. Look-ups are measured as a
 // loop turn does them: hash all, prefetch all cells, prefetch all entries, then find.
 
+#include <algorithm>
 #include <array>
 #include <benchmark/benchmark.h>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <random>
@@ -196,6 +198,29 @@ void grow(benchmark::State& state) {
   per_find(state, state.iterations() * kKeys);
 }
 BENCHMARK(grow)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
+
+// From nothing to ten million keys, each insertion by itself: the slowest one is what growing can
+// hold a shard up for.
+void grow_slowest_insert(benchmark::State& state) {
+  using Steady = std::chrono::steady_clock;
+  constexpr size_t kMany = 10 * kKeys;
+  for (auto _ : state) {
+    Table table(0, 1, 1);
+    Steady::duration slowest{};
+    for (size_t i = 0; i < kMany; ++i) {
+      const Name name = name_of(i);
+      object::Key key = key_of(name);
+      if (state.range(0) == 1) key.slot = 0;
+      Entry* const entry = make_entry(key);
+      const auto began = Steady::now();
+      table.insert(key, entry);
+      slowest = std::max(slowest, Steady::now() - began);
+    }
+    state.counters["slowest_us"] =
+        std::chrono::duration<double, std::micro>(slowest).count();
+  }
+}
+BENCHMARK(grow_slowest_insert)->Arg(0)->Arg(1)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace quorate::storage

@@ -93,6 +93,7 @@ class SegmentedJournal final : public Journal {
   Status roll(uint64_t batch_bytes);
   void adopt(Segment segment);
   void retire(Segment segment);
+  void abandon(const SegmentName& name);
 
   SegmentHeader next_header();
   uint64_t segment_file_bytes() const {
@@ -249,8 +250,10 @@ Status SegmentedJournal::roll(uint64_t batch_bytes) {
   if (!next_) {
     // After a failure only the background tries again: not every turn of a loop on a full disk.
     if (allocation_error_) return std::unexpected(*allocation_error_);
-    auto made = create_segment(files_, options_.directory, next_header(), segment_file_bytes());
+    const SegmentHeader header = next_header();
+    auto made = create_segment(files_, options_.directory, header, segment_file_bytes());
     if (!made) {
+      abandon(header.name);
       allocation_error_ = made.error();
       return std::unexpected(std::move(made.error()));
     }
@@ -271,6 +274,13 @@ void SegmentedJournal::adopt(Segment segment) {
 
 void SegmentedJournal::retire(Segment segment) {
   doomed_.push_back(std::move(segment.path));
+  pump_removal();
+}
+
+// A segment that could not be made, in case something of it stays behind. It is empty, and a reader
+// passes over it, but only while it sees the segments around it: so it goes before they do.
+void SegmentedJournal::abandon(const SegmentName& name) {
+  doomed_.push_back(options_.directory + "/" + format_segment_name(name));
   pump_removal();
 }
 
@@ -314,7 +324,8 @@ void SegmentedJournal::request_allocation() {
       [&files = files_, directory = options_.directory, header, bytes = segment_file_bytes()] {
         return create_segment(files, directory, header, bytes);
       },
-      [this, fresh_start = restarting_](Result<Segment> made) {
+      [this, name = header.name, fresh_start = restarting_](Result<Segment> made) {
+        if (!made) abandon(name);
         finish_allocation(std::move(made), fresh_start);
       });
 }

@@ -191,8 +191,8 @@ runtime::Result<Segment> create_segment(runtime::FileSystem& files, const std::s
   if (!file) return std::unexpected(std::move(file.error()));
   if (auto prepared = prepare_segment(files, **file, directory, header, file_bytes); !prepared) {
     file->reset();
+    // At once, because the disk may be full; it is the caller's if that fails.
     if (auto removed = files.remove(segment.path); !removed) {
-      // Not more: it is empty, and a reader passes over it.
       spdlog::warn("journal: an unfinished segment stays behind: {}", removed.error().message);
     }
     return std::unexpected(std::move(prepared.error()));

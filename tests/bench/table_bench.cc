@@ -216,8 +216,7 @@ void grow_slowest_insert(benchmark::State& state) {
       table.insert(key, entry);
       slowest = std::max(slowest, Steady::now() - began);
     }
-    state.counters["slowest_us"] =
-        std::chrono::duration<double, std::micro>(slowest).count();
+    state.counters["slowest_us"] = std::chrono::duration<double, std::micro>(slowest).count();
   }
 }
 BENCHMARK(grow_slowest_insert)->Arg(0)->Arg(1)->Iterations(1)->Unit(benchmark::kMillisecond);

@@ -193,6 +193,26 @@ TEST(Journal, AFailedWriteGoesToANewSegment) {
   EXPECT_EQ(recovery.numbers, numbers_below(3));
 }
 
+TEST(Journal, ASegmentThatCouldNeitherBeMadeNorRemovedDoesNotOutliveThoseAroundIt) {
+  JournalRig rig(9563);
+  rig.start(small_segments());
+  ASSERT_TRUE(rig.write(10));
+  rig.files.fail_next(FileOperation::sync_data, EIO);
+  rig.files.fail_next(FileOperation::remove, EIO, 3);
+  for (int i = 0; i < 50; ++i) {
+    (void)rig.write(500);  // the first that needs a new segment may have to wait for it
+    rig.world.run_for(100'000);
+  }
+  rig.journal->remove_before(rig.journal->written_position());
+  rig.world.run_for(10'000'000);
+  ASSERT_TRUE(rig.journal->accepts_writes()) << rig.journal->blocked_reason();
+  EXPECT_GE(rig.journal->statistics().batches, 40u);
+  EXPECT_EQ(rig.files.list(kDirectory)->size(), rig.journal->statistics().segments);
+  rig.stop();
+  const Recovery recovery = recover(rig.files);
+  ASSERT_TRUE(recovery.survey) << recovery.survey.error().message;
+}
+
 TEST(Journal, ADiskThatRefusesEveryWriteBlocksUntilItRecovers) {
   JournalRig rig(10);
   rig.start(small_segments());

@@ -47,7 +47,7 @@ void ExclusiveOperation::load_all(Visit& visit) {
     visit.status = runtime::fail(store.write_refusal());
   visit.loading = 1;
   for (const object::Key& key : visit.keys) {
-    if (store.find(key) != nullptr || !store.is_cold(key)) continue;
+    if (!store.needs_load(key)) continue;
     ++visit.loading;
     store.load(key, [self = shared_from_this(), &visit](runtime::Status status) {
       if (!status) visit.status = std::move(status);

@@ -9,7 +9,7 @@ namespace quorate::coordinator {
 bool ShardCoordinator::ready_slowly(std::span<const object::Key> keys) const {
   for (const object::Key& key : keys) {
     if (!store_.shape().owns(key.slot) || gates_.closed(key.slot)) return false;
-    if (store_.is_cold(key) && store_.find(key) == nullptr) return false;
+    if (store_.needs_load(key)) return false;
   }
   return true;
 }
@@ -21,7 +21,7 @@ void ShardCoordinator::when_ready(const object::Key& key, Run run) {
 }
 
 void ShardCoordinator::admitted(const object::Key& key, Run run) {
-  if (store_.find(key) != nullptr || !store_.is_cold(key)) return run({});
+  if (!store_.needs_load(key)) return run({});
   gates_.enter(key.slot);
   store_.load(key, [this, slot = key.slot, run = std::move(run)](runtime::Status status) mutable {
     run(std::move(status));

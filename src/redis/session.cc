@@ -15,6 +15,10 @@ namespace {
 constexpr size_t kReadBytesMin = 16 * 1024;
 // A connection that is held up stops being read once so much waits to be run.
 constexpr size_t kBlockedInputBytesMax = 1 << 20;
+// Replies that may be waited for, each with its request: the next one waits for all of them.
+constexpr size_t kPendingMax = 4096;
+// Of input that was waiting, what is run in one turn.
+constexpr size_t kWaitingBytesPerTurn = 64 * 1024;
 
 }  // namespace
 
@@ -54,8 +58,13 @@ std::span<char> Session::read_buffer() {
   if (gathered_) turn.run();
   reading_own_ = input_end_ != 0;
   if (!reading_own_) return turn.read_space();
-  const size_t wanted = std::max(parser_.needed(), input_end_ + kReadBytesMin);
-  if (input_.size() < wanted) input_.resize(std::max(wanted, input_.size() * 2));
+  // Not at once what a header promises: memory is for what has come.
+  const size_t wanted = input_end_ + kReadBytesMin;
+  if (input_.size() < wanted) {
+    const size_t doubled = std::max(wanted, input_.size() * 2);
+    const size_t needed = std::max(wanted, parser_.needed());
+    input_.resize(parser_.needed() == 0 ? doubled : std::min(doubled, needed));
+  }
   return {input_.data() + input_end_, input_.size() - input_end_};
 }
 
@@ -107,8 +116,10 @@ size_t Session::run_requests(const RequestBatch& batch, size_t first, size_t end
     const Request request{item.spec,  batch.args(item), batch.keys(item),
                           client_.db, client_.protocol, client_.no_touch};
     if (item.bad_keys) {
-      ReplyWriter(reply_place(), client_.protocol)
-          .error("ERR Invalid arguments specified for command");
+      if (check(request, reply_place())) {
+        ReplyWriter(reply_place(), client_.protocol)
+            .error("ERR Invalid arguments specified for command");
+      }
     } else if (run_request(request) == Next::stop) {
       break;
     }
@@ -123,7 +134,7 @@ size_t Session::run_requests(const RequestBatch& batch, size_t first, size_t end
 
 void Session::finish_read(std::string_view input) {
   gathered_ = false;
-  input.remove_prefix(take_batches(input));
+  input.remove_prefix(take_batches(input, input.size()));
   if (!input.empty()) {
     input_.assign(input);
     input_end_ = input_.size();
@@ -132,8 +143,14 @@ void Session::finish_read(std::string_view input) {
 }
 
 void Session::end_read() {
-  if (input_end_ > engine_.settings().query_buffer_bytes_max) return close();
-  if (blocked_ && input_end_ > kBlockedInputBytesMax) stream_->pause_reading();
+  if (input_end_ > engine_.settings().query_buffer_bytes_max) {
+    send_forwarded();
+    return close();
+  }
+  if (pending_.size() >= kPendingMax ||
+      ((blocked_ || !pending_.empty()) && input_end_ > kBlockedInputBytesMax)) {
+    stream_->pause_reading();
+  }
   send_forwarded();
   mark_for_flush();
 }
@@ -141,20 +158,22 @@ void Session::end_read() {
 // Runs what waits in input_.
 void Session::process() {
   if (processing_ || closed_) return;
-  const size_t done = take_batches(std::string_view(input_.data(), input_end_));
+  const size_t done =
+      take_batches(std::string_view(input_.data(), input_end_), kWaitingBytesPerTurn);
   if (done == 0) return;
   input_end_ -= done;
   if (input_end_ == 0) {
     input_ = {};
   } else {
     input_.erase(0, done);
+    if (!blocked_ && !client_.close_after_reply) drain_pending();
   }
 }
 
-// Returns how many bytes are done with.
-size_t Session::take_batches(std::string_view input) {
+// Returns how many bytes are done with; takes no batch that would begin behind `enough` of them.
+size_t Session::take_batches(std::string_view input, size_t enough) {
   size_t done = 0;
-  while (done < input.size() && !blocked_ && !client_.close_after_reply) {
+  while (done < std::min(enough, input.size()) && !blocked_ && !client_.close_after_reply) {
     const size_t taken = take_batch(input.substr(done));
     if (taken == 0) break;
     done += taken;
@@ -196,6 +215,7 @@ Session::Next Session::run_request(const Request& request) {
     run_here(request, reply_place());
     return Next::go_on;
   }
+  if (pending_.size() >= kPendingMax) return Next::stop;
   if (engine_.coordinator().ready(request.keys)) [[likely]] {
     run_here(request, reply_place());
     return Next::go_on;
@@ -338,7 +358,7 @@ void Session::drain_pending() {
     if (self->input_end_ != 0) self->process();
     self->send_forwarded();
     self->mark_for_flush();
-    if (!self->blocked_) self->stream_->resume_reading();
+    if (!self->blocked_ && self->pending_.size() < kPendingMax) self->stream_->resume_reading();
   });
 }
 
@@ -392,6 +412,10 @@ void Session::on_closed() {
   assert(!gathered_);  // its turn is over
   closed_ = true;
   const auto self = shared_from_this();
+  engine_.forget_held_writer(*this);
+  forwarded_.clear();
+  input_ = {};
+  input_end_ = 0;
   engine_.forget(client_.id);
   stream_.reset();
 }

@@ -151,7 +151,8 @@ void ShardEngine::end_turn() {
 // Every shard holds its writers up for one that is behind: any of them may write to it.
 void ShardEngine::watch_backlog() {
   if (backlogged_.empty()) backlogged_.resize(engines_.size());
-  const bool now = store().backlogged();
+  // What is refused need not wait.
+  const bool now = store().backlogged() && store().write_refusal().empty();
   if (now == backlogged_[shard_]) return;
   for (ShardEngine* engine : engines_) {
     if (engine == this) {
@@ -168,6 +169,10 @@ void ShardEngine::set_backlogged(unsigned shard, bool on) {
   holds_writers_ = std::ranges::find(backlogged_, true) != backlogged_.end();
   if (holds_writers_) return;
   for (const auto& session : std::exchange(held_writers_, {})) session->release_writer();
+}
+
+void ShardEngine::forget_held_writer(const Session& session) {
+  std::erase_if(held_writers_, [&](const auto& held) { return held.get() == &session; });
 }
 
 void ShardEngine::close_idle_sessions() {

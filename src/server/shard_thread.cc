@@ -50,6 +50,7 @@ ShardThread::~ShardThread() {
 void ShardThread::run() {
   thread_ = std::thread([this] {
     runtime::name_this_thread("shard-" + std::to_string(shard_));
+    runtime::prefer_short_slices();
     store_->start_background();
     loop_->run();
   });

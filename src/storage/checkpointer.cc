@@ -284,6 +284,7 @@ void Checkpointer::committed(runtime::Status status) {
   if (failing_) spdlog::info("Checkpoint of shard {} goes on", store_.shape().shard);
   failing_ = false;
   ++store_.commits_;
+  if (!batch_->stale.empty()) ++store_.flushes_;
   committed_slot_ = batch_->slots_end;
   if (batch_->disk_bytes_used != 0) store_.disk_bytes_used_ = batch_->disk_bytes_used;
   forget_tombstones();

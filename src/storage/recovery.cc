@@ -22,9 +22,13 @@ class Replay {
 
   runtime::Status apply() {
     if (auto status = decode(); !status) return status;
-    if (auto status = load_rows(); !status) return status;
-    for (const auto& [record, shard] : records_) {
-      if (auto status = shard->replay(record); !status) return status;
+    for (size_t done = 0; done < records_.size();) {
+      auto end = load_rows(done);
+      if (!end) return std::unexpected(end.error());
+      for (; done < *end; ++done) {
+        const auto& [record, shard] = records_[done];
+        if (auto status = shard->replay(record); !status) return status;
+      }
     }
     report_.records += records_.size();
     records_.clear();
@@ -66,19 +70,28 @@ class Replay {
     return {};
   }
 
-  runtime::Status load_rows() {
+  // Loads what the records from `begin` on need, as far as the result, which is behind the last of
+  // them.
+  runtime::Result<size_t> load_rows(size_t begin) {
     std::vector<RowKey> wanted;
-    for (const auto& [record, shard] : records_) {
+    size_t end = begin;
+    for (; end < records_.size() && wanted.size() < rows_max_; ++end) {
+      const auto& [record, shard] = records_[end];
       if (auto row = shard->row_to_replay(record)) wanted.push_back(*row);
     }
-    if (wanted.empty()) return {};
+    if (wanted.empty()) return end;
     std::sort(wanted.begin(), wanted.end());
     wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+    size_t bytes = 0;
     for (const ColdResult& result : task_.fetch(std::move(wanted))) {
+      bytes += result.row.size();
       ShardStore& shard = *task_.shards[result.key.slot % task_.shards.size()];
-      if (auto status = shard.load_to_replay(result); !status) return status;
+      if (auto status = shard.load_to_replay(result); !status) {
+        return std::unexpected(status.error());
+      }
     }
-    return {};
+    rows_max_ = bytes > task_.window_bytes ? std::max<size_t>(rows_max_ / 2, 1) : rows_max_ * 2;
+    return end;
   }
 
   const RecoveryTask& task_;
@@ -86,6 +99,7 @@ class Replay {
   std::string bytes_;
   std::vector<Batch> batches_;
   std::vector<std::pair<Record, ShardStore*>> records_;
+  size_t rows_max_ = 64;  // fetched together; a small journal may speak of large rows
 };
 
 }  // namespace

@@ -68,14 +68,27 @@ runtime::Status Residency::admit(const RowKey& at, std::string_view row) {
   return runtime::fail("a row of slot " + std::to_string(at.slot) + " is malformed");
 }
 
-// Each result runs the commands that wait for it: so many a turn.
+void Residency::read_wanted() {
+  if (wanted_.empty()) return;
+  store_.cold_reader_.read(std::exchange(wanted_, {}), store_.loop_,
+                           [this, flushes = store_.flushes_](std::vector<ColdResult> results) {
+                             arrived_.push_back({std::move(results), flushes});
+                             if (arrived_.size() == 1) take_arrived();
+                           });
+}
+
+// Each result runs the commands that wait for it: so many a turn. Rows that were read before a
+// flush may speak of keys that are gone: they are read again.
 void Residency::take_arrived() {
   for (size_t budget = kLoadedPerTurn; budget > 0 && !arrived_.empty(); --budget) {
-    std::vector<ColdResult>& results = arrived_.front();
-    loaded(results[taken_]);
-    if (++taken_ < results.size()) continue;
-    arrived_.pop_front();
-    taken_ = 0;
+    Arrived& front = arrived_.front();
+    const ColdResult& result = front.results[front.taken];
+    if (front.flushes == store_.flushes_) {
+      loaded(result);
+    } else if (loading_.contains(result.key)) {
+      wanted_.push_back(result.key);
+    }
+    if (++front.taken == front.results.size()) arrived_.pop_front();
   }
   if (!arrived_.empty()) store_.loop_.post([this] { take_arrived(); });
 }
@@ -104,13 +117,7 @@ void Residency::loaded(const ColdResult& result) {
 }
 
 void Residency::end_turn() {
-  if (!wanted_.empty()) {
-    store_.cold_reader_.read(std::exchange(wanted_, {}), store_.loop_,
-                             [this](std::vector<ColdResult> results) {
-                               arrived_.push_back(std::move(results));
-                               if (arrived_.size() == 1) take_arrived();
-                             });
-  }
+  read_wanted();
   out_of_memory_ = false;
   const uint64_t disk_max = store_.settings_.disk_bytes_max;
   const bool evicts = store_.settings_.eviction.policy != EvictionPolicy::noeviction;

@@ -22,6 +22,9 @@ class Residency {
 
   using Done = std::move_only_function<void(runtime::Status)>;
   void load(const object::Key& key, Done done);
+  bool loading(const object::Key& key) const {
+    return !loading_.empty() && loading_.contains({key.slot, key.db, key.hash});
+  }
   // For recovery, which has read the row itself.
   runtime::Status load_to_replay(const ColdResult& row);
   void end_turn();
@@ -35,6 +38,7 @@ class Residency {
     }
   };
 
+  void read_wanted();
   void take_arrived();
   void loaded(const ColdResult& result);
   runtime::Status admit(const RowKey& key, std::string_view row);
@@ -51,8 +55,12 @@ class Residency {
   ShardStore& store_;
   boost::unordered_flat_map<RowKey, std::vector<Done>, RowKeyHash> loading_;
   std::vector<RowKey> wanted_;
-  std::deque<std::vector<ColdResult>> arrived_;  // and not yet taken
-  size_t taken_ = 0;                             // of the first of them
+  struct Arrived {
+    std::vector<ColdResult> results;
+    uint64_t flushes;  // when they were asked for
+    size_t taken = 0;
+  };
+  std::deque<Arrived> arrived_;  // and not yet taken
   bool out_of_memory_ = false;
 
   uint64_t relief_checkpoint_ = UINT64_MAX;

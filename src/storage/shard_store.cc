@@ -152,6 +152,7 @@ void ShardStore::flush(uint16_t db) {
 }
 
 void ShardStore::flush_slot(uint16_t db, uint16_t slot) {
+  ++flushes_;
   SlotCounts& slot_counts = table_.counts(db, slot);
   key_counts_[db] -= slot_counts.live;
   volatile_counts_[db] -= slot_counts.volatile_keys;
@@ -195,6 +196,10 @@ void ShardStore::count_expiry(const object::Key& key, SlotCounts& slot, uint64_t
   }
 }
 
+bool ShardStore::needs_load(const object::Key& key) const {
+  return find(key) == nullptr && (is_cold(key) || residency_->loading(key));
+}
+
 object::Key ShardStore::key_of(const Record& record) const {
   return {record.key, object::key_hash(record.key, shape_.hash_seed), record.slot, record.db};
 }
@@ -202,7 +207,7 @@ object::Key ShardStore::key_of(const Record& record) const {
 std::optional<RowKey> ShardStore::row_to_replay(const Record& record) const {
   if (record.type == RecordType::flush || clocks_.covers(record.slot, record.state.dot)) return {};
   const object::Key key = key_of(record);
-  if (find(key) != nullptr || !is_cold(key)) return {};
+  if (!needs_load(key)) return {};
   return RowKey{key.slot, key.db, key.hash};
 }
 
@@ -333,7 +338,11 @@ uint64_t ShardStore::checkpoint_journal_bytes() const {
                   std::min(growth, kCheckpointBytesMax / shape_.shards));
 }
 
-const std::string& ShardStore::write_refusal() const { return journal_->blocked_reason(); }
+const std::string& ShardStore::write_refusal() const {
+  static const std::string kCheckpointFails =
+      "the checkpoint cannot be written and too much waits for it";
+  return checkpoint_failing() && backlogged() ? kCheckpointFails : journal_->blocked_reason();
+}
 bool ShardStore::out_of_memory() const { return residency_->out_of_memory(); }
 
 uint64_t ShardStore::memory_bytes() const {

@@ -88,6 +88,55 @@ TEST_F(SessionTest, WhatOneConnectionSendsDoesNotDisturbTheOthersOfItsTurn) {
   EXPECT_EQ(waiting->received(), "*2\r\n" + kNull + kNull + bulk("4"));
 }
 
+// The only cold key of a slot arrives while a write to an absent one still waits for the disk's
+// "no".
+TEST_F(SessionTest, ACommandDoesNotOvertakeAnEarlierOneThatWaitsForTheDisk) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    make({.seed = seed});
+    ASSERT_EQ(run({"SET", "{slot}cold", "v"}), kOk);
+    harness_->restart();
+    const auto reader = harness_->connect();
+    const auto writer = harness_->connect();
+    reader->send(Words{"GET", "{slot}cold"});
+    harness_->rig().world.run_for(seed % 6 * 20);
+    writer->send({"SET", "{slot}new", "1"});
+    ASSERT_TRUE(harness_->run_until([&] { return !reader->received().empty(); }));
+    writer->send({"SET", "{slot}new", "2"});
+    harness_->settle();
+    ASSERT_EQ(writer->received(), kOk + kOk);
+    ASSERT_EQ(run({"GET", "{slot}new"}), bulk("2")) << "seed " << seed;
+  }
+}
+
+// However much a client sends, only so much of it is kept waiting for the disk.
+TEST_F(SessionTest, APipelineThatOutrunsTheDiskIsNotReadWithoutEnd) {
+  make({});
+  constexpr int kKeys = 20'000;
+  for (int i = 0; i < kKeys; i += 100) {
+    std::string writes;
+    for (int j = i; j < i + 100; ++j) {
+      writes += encode_request({"SET", "k" + std::to_string(j), std::to_string(j)});
+    }
+    client().send(writes);
+    harness_->advance_ms(1);
+  }
+  harness_->settle();
+  harness_->restart();
+  std::string reads, expected;
+  for (int i = 0; i < kKeys; ++i) {
+    reads += encode_request({"GET", "k" + std::to_string(i)});
+    expected += bulk(std::to_string(i));
+  }
+  client().send(reads);
+  bool paused = false;
+  harness_->run_until([&] {
+    paused = paused || client().paused();
+    return client().received().size() == expected.size();
+  });
+  EXPECT_TRUE(paused);
+  EXPECT_EQ(client().received(), expected);
+}
+
 TEST_F(SessionTest, AWriterWaitsForTheCheckpointAndNobodyElseDoes) {
   storage::StoreSettings settings;
   settings.memory_bytes_max = 1 << 20;

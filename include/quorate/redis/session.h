@@ -72,7 +72,7 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   void finish_read(std::string_view input);
 
   void process();
-  size_t take_batches(std::string_view input);
+  size_t take_batches(std::string_view input, size_t enough);
   size_t take_batch(std::string_view input);
   void end_read();
   enum class Next : uint8_t { go_on, stop };

@@ -140,6 +140,7 @@ class ShardEngine {
   void hold_writer(std::shared_ptr<Session> session) {
     held_writers_.push_back(std::move(session));
   }
+  void forget_held_writer(const Session& session);
   void flush_at_turn_end(const std::shared_ptr<Session>& session);
   void forget(uint64_t client_id);
 

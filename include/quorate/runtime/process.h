@@ -29,6 +29,9 @@ std::string executable_path();
 std::string current_directory();
 unsigned core_count();
 void name_this_thread(const std::string& name);
+// Asks the scheduler to let this thread run soon after it wakes, for a short while, rather than
+// late for long (Linux 6.12 and later; without effect before).
+void prefer_short_slices();
 // Never on a loop's thread.
 void pause_this_thread(uint64_t us);
 

@@ -96,6 +96,9 @@ class ShardStore {
   Entry* find(const object::Key& key) const { return table_.find(key); }
   // After find() gave null: whether a row on disk may hold the key, so that load() must come first.
   bool is_cold(const object::Key& key) const { return table_.counts(key.db, key.slot).cold != 0; }
+  // Whether a command on the key must wait for load(): it may be on disk, or is on its way; who
+  // came before and waits for it goes first.
+  bool needs_load(const object::Key& key) const;
   // Calls `done` once the key is resident or known to be absent. Loads of a turn leave as one
   // batch, loads of one key share a read. A failed or damaged read leaves the key cold and is
   // reported to `done`.
@@ -220,6 +223,7 @@ class ShardStore {
   uint64_t cold_rows_ = 0;
   uint64_t disk_bytes_used_ = 0;  // the whole node's, as of the last commit of a checkpoint here
   uint64_t commits_ = 0;          // of the row store by this shard
+  uint64_t flushes_ = 0;  // and commits that erased what they left: rows read before are old
   boost::unordered_flat_map<uint16_t, unsigned> pins_;
   StoreStatistics statistics_;
   bool journal_failed_ = false;  // a sync has failed: only a checkpoint makes what it holds durable

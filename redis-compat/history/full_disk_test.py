@@ -18,8 +18,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import server as server_module
 import wire
 
-DISK_MB = 64
-BALLAST_MB = 32
+DISK_MB = 192
+BALLAST_MB = 152
 VALUE_BYTES = 1000
 BATCH = 100
 SKIPPED = 77

@@ -6,6 +6,8 @@
 namespace quorate::storage {
 namespace {
 
+constexpr size_t kRowsFetchedMax = 1u << 18;
+
 class Replay {
  public:
   Replay(const RecoveryTask& task, RecoveryReport& report) : task_(task), report_(report) {}
@@ -90,7 +92,8 @@ class Replay {
         return std::unexpected(status.error());
       }
     }
-    rows_max_ = bytes > task_.window_bytes ? std::max<size_t>(rows_max_ / 2, 1) : rows_max_ * 2;
+    rows_max_ = bytes > task_.window_bytes ? std::max<size_t>(rows_max_ / 2, 1)
+                                           : std::min(rows_max_ * 2, kRowsFetchedMax);
     return end;
   }
 

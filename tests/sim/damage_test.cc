@@ -87,6 +87,23 @@ TEST_F(Damage, TornTailIsCutAndTold) {
   EXPECT_EQ(run({"GET", "key-9"}), redis::kNull);
 }
 
+// Not damage, but what follows a crash: a journal of many windows, of keys in a slot that has a
+// cold one, so that each window asks for rows and finds none.
+TEST_F(Damage, ACrashAloneLosesNothingHoweverLongTheJournal) {
+  constexpr int kKeys = 1500;
+  start();
+  ASSERT_EQ(run({"SET", "{slot}cold", "value"}), redis::kOk);
+  checkpoint();
+  for (int i = 0; i < kKeys; ++i) {
+    ASSERT_EQ(run({"SET", "{slot}" + std::to_string(i), "value"}), redis::kOk);
+  }
+  node_.crash_process();
+  start();
+  EXPECT_EQ(node_.recovery().keys, kKeys + 1U);
+  EXPECT_EQ(run({"GET", "{slot}0"}), redis::bulk("value"));
+  EXPECT_EQ(run({"GET", "{slot}" + std::to_string(kKeys - 1)}), redis::bulk("value"));
+}
+
 TEST_F(Damage, DamagedRowIsAnErrorForItsKeyAlone) {
   start();
   set_some(3);

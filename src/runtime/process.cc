@@ -6,6 +6,7 @@
 #include <ctime>
 #include <filesystem>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <thread>
@@ -106,6 +107,8 @@ void prefer_short_slices() {
   attributes.runtime_ns = kSliceNs;
   syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
+
+void give_way() { sched_yield(); }
 
 void pause_this_thread(uint64_t us) { std::this_thread::sleep_for(std::chrono::microseconds(us)); }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "quorate/runtime/mutants.h"
+#include "quorate/runtime/process.h"
 
 namespace quorate::storage {
 namespace {
@@ -12,6 +13,7 @@ constexpr uint64_t kBatchBytes = 4ull << 20;
 // LMDB copies each page it changes into memory until the commit, and keeps that memory: small
 // transactions keep the process small (ARCHITECTURE.md has the measurement).
 constexpr uint64_t kTransactionBytes = 8ull << 20;
+constexpr size_t kRowsPerGiveWay = 32;  // some 0.3 ms
 constexpr size_t kEntriesPerSlice = 256;
 constexpr size_t kSlotsPerSlice = 1024;
 constexpr uint64_t kRetryUs = 1'000'000;
@@ -71,6 +73,7 @@ runtime::Status Checkpointer::Batch::write_rows(RowStore::WriteTransaction& to, 
       if (*erased == 0) ++stale_done;
     }
     if (row == rows_end) return {};
+    if (row % kRowsPerGiveWay == kRowsPerGiveWay - 1) runtime::give_way();
     const Row& of = rows[row++];
     const auto status =
         of.bytes == 0 ? to.erase(of.key) : to.put(of.key, all.substr(of.offset, of.bytes));

@@ -5,6 +5,8 @@
 #include <cassert>
 #include <utility>
 
+#include "quorate/runtime/process.h"
+
 namespace quorate::storage {
 
 using runtime::Executor;
@@ -14,6 +16,8 @@ using runtime::Task;
 namespace {
 
 using Transaction = RowStore::ReadTransaction;
+
+constexpr size_t kKeysPerGiveWay = 32;  // some 0.1 ms when the rows are in the page cache
 
 ColdResult result_of(const RowStore::Row& row) {
   const auto kind = row.damaged ? ColdResult::Kind::damaged : ColdResult::Kind::found;
@@ -155,6 +159,7 @@ void ColdReader::read(std::vector<RowKey> keys, Executor& reply_to, Done done) {
     const size_t end = wanted * (part + 1) / parts;
     Pool::post(pool_, [batch, begin, end](const Result<Transaction*>& transaction) -> Task {
       for (size_t i = begin; i < end; ++i) {
+        if (i % kKeysPerGiveWay == kKeysPerGiveWay - 1) runtime::give_way();
         batch->results[i] = read_row(transaction, batch->keys[i]);
       }
       if (--batch->parts_left > 0) return {};

@@ -32,6 +32,10 @@ void name_this_thread(const std::string& name);
 // Asks the scheduler to let this thread run soon after it wakes, for a short while, rather than
 // late for long (Linux 6.12 and later; without effect before).
 void prefer_short_slices();
+// Lets the threads that wait for this thread's processor run first. Background work calls it every
+// few hundred microseconds: a kernel with a 4 ms tick would otherwise let it keep the processor
+// from a shard for that long, niceness or not.
+void give_way();
 // Never on a loop's thread.
 void pause_this_thread(uint64_t us);
 

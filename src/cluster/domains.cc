@@ -67,6 +67,7 @@ std::vector<Domains::Group> Domains::groups() const {
     }
   }
   std::vector<Group> all;
+  all.reserve(found.size());
   for (auto& [name, group] : found) all.push_back(std::move(group));
   return all;
 }

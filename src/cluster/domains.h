@@ -34,7 +34,7 @@ class Domains {
  private:
   struct Group {
     std::vector<Ring::Place> members;
-    double places_max;
+    double places_max = 0;
   };
   std::vector<Group> groups() const;
 

@@ -15,7 +15,7 @@ using Place = Ring::Place;
 // The members in the order in which a walk meets them; walked only as far as somebody asked.
 class Walk {
  public:
-  explicit Walk(size_t first_token) : next_token_(first_token), tokens_left_(SIZE_MAX) {}
+  Walk(size_t first_token, size_t tokens) : next_token_(first_token), tokens_left_(tokens) {}
 
   struct Stop {
     Place member;
@@ -24,7 +24,6 @@ class Walk {
   // Nothing behind the last member.
   const Stop* stop(const TokenRing& ring, size_t rank) {
     while (stops_.size() <= rank) {
-      if (tokens_left_ == SIZE_MAX) tokens_left_ = ring.size();
       if (tokens_left_ == 0) return nullptr;
       const Place member = ring[next_token_].member;
       const auto met = [&](const Stop& stop) { return stop.member == member; };
@@ -79,7 +78,7 @@ class Placement {
     std::optional<size_t> previous;
     for (size_t slot = 0; slot < object::kSlots; ++slot) {
       const size_t token = ring.first_from(slot_begin(slot));
-      if (previous != token) walks_.emplace_back(token);
+      if (previous != token) walks_.emplace_back(token, ring.size());
       previous = token;
       slots_[slot].walk = walks_.size() - 1;
     }

@@ -13,7 +13,7 @@ constexpr uint64_t kBatchBytes = 4ull << 20;
 // LMDB copies each page it changes into memory until the commit, and keeps that memory: small
 // transactions keep the process small (ARCHITECTURE.md has the measurement).
 constexpr uint64_t kTransactionBytes = 8ull << 20;
-constexpr size_t kRowsPerGiveWay = 32;  // some 0.3 ms
+constexpr size_t kRowsPerGiveWay = 32;  // at up to 11 µs a put
 constexpr size_t kEntriesPerSlice = 256;
 constexpr size_t kSlotsPerSlice = 1024;
 constexpr uint64_t kRetryUs = 1'000'000;

@@ -17,7 +17,7 @@ namespace {
 
 using Transaction = RowStore::ReadTransaction;
 
-constexpr size_t kKeysPerGiveWay = 32;  // some 0.1 ms when the rows are in the page cache
+constexpr size_t kKeysPerGiveWay = 32;  // at 1 µs a row that the page cache has
 
 ColdResult result_of(const RowStore::Row& row) {
   const auto kind = row.damaged ? ColdResult::Kind::damaged : ColdResult::Kind::found;

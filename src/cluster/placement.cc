@@ -52,7 +52,7 @@ struct Claim {
 // What one member holds against how much it may.
 class Holding {
  public:
-  explicit Holding(double share, double slack)
+  Holding(double share, double slack)
       : limit_(static_cast<size_t>(
             std::max(std::ceil(share - 1e-6), std::floor(share * (1 + slack))))) {}
 

@@ -31,6 +31,17 @@ std::vector<object::NodeId> owners(const Ring& ring, uint16_t slot) {
   return ids;
 }
 
+// The owners of each slot differ in `what`.
+void expect_different(const Ring& ring, std::string RingMember::* what) {
+  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
+    std::set<std::string> found;
+    for (const Ring::Place place : ring.preference_list(static_cast<uint16_t>(slot))) {
+      found.insert(ring.members()[place].*what);
+    }
+    ASSERT_EQ(found.size(), ring.replicas()) << slot;
+  }
+}
+
 TEST(Ring, OfNobodyHasNoOwners) {
   const Ring ring({}, 3);
   EXPECT_EQ(ring.replicas(), 0U);
@@ -99,13 +110,7 @@ TEST(Ring, PutsCopiesIntoDifferentZones) {
   std::vector<RingMember> members = equal_members(9, 5);
   for (size_t i = 0; i < members.size(); ++i) members[i].zone = std::string(1, "abc"[i % 3]);
   const Ring ring(members, 3);
-  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
-    std::set<std::string> zones;
-    for (const Ring::Place place : ring.preference_list(static_cast<uint16_t>(slot))) {
-      zones.insert(ring.members()[place].zone);
-    }
-    ASSERT_EQ(zones.size(), 3U) << slot;
-  }
+  expect_different(ring, &RingMember::zone);
   EXPECT_GE(Figures(ring).balance(), 0.98);
 }
 
@@ -127,13 +132,7 @@ TEST(Ring, PutsCopiesOnDifferentHosts) {
   std::vector<RingMember> members = equal_members(8, 7);
   for (size_t i = 0; i < members.size(); ++i) members[i].host = std::to_string(i / 2);
   const Ring ring(members, 3);
-  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
-    std::set<std::string> hosts;
-    for (const Ring::Place place : ring.preference_list(static_cast<uint16_t>(slot))) {
-      hosts.insert(ring.members()[place].host);
-    }
-    ASSERT_EQ(hosts.size(), 3U) << slot;
-  }
+  expect_different(ring, &RingMember::host);
 }
 
 TEST(Ring, GivesSharesInProportionToWeight) {

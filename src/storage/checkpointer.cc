@@ -15,6 +15,8 @@ constexpr uint64_t kBatchBytes = 4ull << 20;
 constexpr uint64_t kTransactionBytes = 8ull << 20;
 constexpr size_t kRowsPerGiveWay = 32;  // at up to 11 µs a put
 constexpr size_t kEntriesPerSlice = 256;
+// By how much a slot that is taken in one turn may exceed a batch.
+constexpr uint64_t kWholeSlotBytes = 4ull << 20;
 constexpr size_t kSlotsPerSlice = 1024;
 constexpr uint64_t kRetryUs = 1'000'000;
 constexpr uint64_t kStaleRowsPerCall = 4096;
@@ -131,6 +133,7 @@ void Checkpointer::begin() {
   committed_slot_ = 0;
   db_ = 0;
   hash_ = 0;
+  slot_touched_ = in_parts_ = false;
   clock_.clear();
   batch_ = std::make_shared<Batch>();
   store_.loop_.post([this] { slice(); });
@@ -169,10 +172,13 @@ bool Checkpointer::walk_slot(uint16_t slot, size_t& budget) {
     if (counts.dirty == 0 && hash_ == 0) continue;
     slot_touched_ = true;
     if (!walk_database(slot, db_, budget)) {
+      in_parts_ = true;
+      set_rows_ahead(slot, true);
       save_counts(slot);
       return false;
     }
   }
+  if (!in_parts_) set_rows_ahead(slot, false);
   if (slot_touched_) save_counts(slot);
   if (!clock_.empty()) {
     if (runtime::mutant(runtime::Mutant::clock_without_rows)) {
@@ -187,11 +193,13 @@ bool Checkpointer::walk_slot(uint16_t slot, size_t& budget) {
 bool Checkpointer::walk_database(uint16_t slot, uint16_t db, size_t& budget) {
   std::vector<Entry*> group;  // the entries of one hash
   uint64_t group_hash = 0;
+  const bool whole =
+      store_.table_.counts(db, slot).resident <= store_.settings_.checkpoint_whole_slot_keys;
   const bool complete = store_.table_.visit_slot(db, slot, hash_, [&](uint64_t hash, Entry* entry) {
     if (!group.empty() && hash != group_hash) {
       take_group(slot, db, group_hash, group);
       group.clear();
-      if (budget == 0 || batch_->full()) {
+      if ((budget == 0 && !whole) || batch_->memory_bytes() >= kBatchBytes + kWholeSlotBytes) {
         hash_ = hash;
         return false;
       }
@@ -211,6 +219,7 @@ void Checkpointer::take_group(uint16_t slot, uint16_t db, uint64_t hash,
   for (const Entry* entry : group) dirty = dirty || entry->dirty();
   if (!dirty) return;
   SlotCounts& counts = store_.table_.counts(db, slot);
+  counts.rows_shared = counts.rows_shared || group.size() > 1;
   Batch::Row row{{slot, db, hash}, batch_->bytes.size(), 0};
   for (Entry* entry : group) {
     if (entry->dirty()) {
@@ -242,16 +251,23 @@ void Checkpointer::save_counts(uint16_t slot) {
     const SlotCounts& counts = store_.table_.counts(db, slot);
     if (counts.on_disk == 0) continue;
     saved.push_back({db, counts.on_disk, std::min(counts.volatile_keys, counts.on_disk),
-                     counts.next_expiry_ms});
+                     counts.next_expiry_ms, counts.rows_ahead, counts.rows_shared});
   }
   batch_->meta.push_back({count_record_name(slot), encode_counts(saved), batch_->rows.size()});
+}
+
+void Checkpointer::set_rows_ahead(uint16_t slot, bool ahead) {
+  const auto databases = static_cast<uint16_t>(store_.shape().databases);
+  for (uint16_t db = 0; db < databases; ++db) {
+    if (store_.table_.has_database(db)) store_.table_.counts(db, slot).rows_ahead = ahead;
+  }
 }
 
 void Checkpointer::next_slot() {
   slot_ += store_.shape().shards;
   db_ = 0;
   hash_ = 0;
-  slot_touched_ = false;
+  slot_touched_ = in_parts_ = false;
   clock_.clear();
 }
 

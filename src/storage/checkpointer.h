@@ -46,6 +46,7 @@ class Checkpointer {
   bool walk_database(uint16_t slot, uint16_t db, size_t& budget);
   void take_group(uint16_t slot, uint16_t db, uint64_t hash, const std::vector<Entry*>& group);
   void save_counts(uint16_t slot);
+  void set_rows_ahead(uint16_t slot, bool ahead);
   void next_slot();
   void send();
   void transact();
@@ -75,6 +76,7 @@ class Checkpointer {
   uint16_t db_ = 0;
   uint64_t hash_ = 0;
   bool slot_touched_ = false;  // something of it is in the batch, or its clock has moved
+  bool in_parts_ = false;      // changes came between what was taken of it and the rest
   std::string clock_;          // as it was when the walk entered the slot
 };
 

@@ -11,6 +11,7 @@ namespace {
 constexpr uint8_t kRowFormat = 1;
 constexpr uint8_t kHasExpiry = 1;
 constexpr size_t kVarintBytesMax = 10;
+constexpr unsigned kBeforeShift = 4;
 constexpr size_t kCounterBytes = 16;
 
 // As object::ByteWriter, into memory that is known to suffice: a journal record is written in its
@@ -119,7 +120,8 @@ size_t record_bytes_max(size_t key_bytes, size_t payload_bytes) {
 
 size_t encode_record(const Record& record, char* out) {
   PlaceWriter writer(out);
-  writer.byte(static_cast<uint8_t>(record.type));
+  writer.byte(static_cast<uint8_t>(static_cast<unsigned>(record.type) |
+                                   static_cast<unsigned>(record.before) << kBeforeShift));
   writer.varint(record.slot);
   writer.varint(record.db);
   switch (record.type) {
@@ -140,13 +142,17 @@ size_t encode_record(const Record& record, char* out) {
 
 std::optional<Record> decode_record(std::string_view& bytes) {
   object::ByteReader in(bytes);
-  const uint8_t type = in.byte();
-  if (type < static_cast<uint8_t>(RecordType::put) ||
-      type > static_cast<uint8_t>(RecordType::flush)) {
+  const unsigned first = in.byte();
+  const unsigned type = first & ((1u << kBeforeShift) - 1);
+  const unsigned before = first >> kBeforeShift;
+  if (type < static_cast<unsigned>(RecordType::put) ||
+      type > static_cast<unsigned>(RecordType::flush) ||
+      before > static_cast<unsigned>(Before::expiring)) {
     return std::nullopt;
   }
   Record record;
   record.type = static_cast<RecordType>(type);
+  record.before = static_cast<Before>(before);
   record.slot = static_cast<uint16_t>(read_at_most(in, object::kSlots - 1));
   record.db = static_cast<uint16_t>(read_at_most(in, UINT16_MAX));
   switch (record.type) {

@@ -22,7 +22,7 @@ namespace quorate::storage {
 
 inline constexpr size_t kSegmentHeaderBytes = 64;
 inline constexpr size_t kBatchHeaderBytes = 40;
-inline constexpr uint32_t kJournalVersion = 1;
+inline constexpr uint32_t kJournalVersion = 2;  // 1: records without their Before
 
 struct SegmentName {
   uint64_t generation = 0;

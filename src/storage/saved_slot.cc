@@ -8,7 +8,8 @@
 namespace quorate::storage {
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormat = 2;
+constexpr uint8_t kRowsAhead = 1, kRowsShared = 2;
 constexpr std::string_view kClockPrefix = "clock/";
 constexpr std::string_view kCountPrefix = "count/";
 
@@ -42,13 +43,16 @@ std::string encode_counts(const std::vector<SavedCounts>& counts) {
     out.varint(of.keys);
     out.varint(of.volatile_keys);
     out.fixed64(of.next_expiry_ms);
+    out.byte(static_cast<uint8_t>((of.rows_ahead ? kRowsAhead : 0) |
+                                  (of.rows_shared ? kRowsShared : 0)));
   }
   return bytes;
 }
 
 std::optional<std::vector<SavedCounts>> decode_counts(std::string_view bytes) {
   object::ByteReader in(bytes);
-  if (in.byte() != kFormat) return std::nullopt;
+  const uint8_t format = in.byte();
+  if (format == 0 || format > kFormat) return std::nullopt;
   std::vector<SavedCounts> counts;
   for (uint64_t left = in.varint(); left > 0 && in.ok(); --left) {
     SavedCounts of;
@@ -56,6 +60,10 @@ std::optional<std::vector<SavedCounts>> decode_counts(std::string_view bytes) {
     of.keys = static_cast<uint32_t>(in.varint());
     of.volatile_keys = static_cast<uint32_t>(in.varint());
     of.next_expiry_ms = in.fixed64();
+    const uint8_t flags = format == 1 ? kRowsAhead | kRowsShared : in.byte();
+    if ((flags & ~(kRowsAhead | kRowsShared)) != 0) in.reject();
+    of.rows_ahead = (flags & kRowsAhead) != 0;
+    of.rows_shared = (flags & kRowsShared) != 0;
     counts.push_back(of);
   }
   if (!in.finished()) return std::nullopt;

@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 #include <utility>
 
+#include "quorate/runtime/mutants.h"
+
 #include "storage/checkpointer.h"
 #include "storage/expiry_cycle.h"
 #include "storage/residency.h"
@@ -58,26 +60,35 @@ EntryState ShardStore::next_state(const object::Key& key, const Entry* before, c
   return state;
 }
 
-void ShardStore::log(RecordType type, const object::Key& key, const EntryState& state) {
+void ShardStore::log(RecordType type, Before before, const object::Key& key,
+                     const EntryState& state) {
   char* room = journal_->reserve(record_bytes_max(key.name.size(), state.payload.size()));
-  journal_->commit(encode_record({type, key.slot, key.db, key.name, state}, room));
+  journal_->commit(encode_record({type, before, key.slot, key.db, key.name, state}, room));
+}
+
+// A key that comes to share a row with others must find them when it is replayed: they are to be
+// written together.
+Before ShardStore::before_of(const object::Key& key, const Entry* before) const {
+  if (visible(before)) return before->expiry_ms() == 0 ? Before::lasting : Before::expiring;
+  if (runtime::mutant(runtime::Mutant::shared_row_unread)) return Before::absent;
+  return before == nullptr && table_.has_hash(key) ? Before::unknown : Before::absent;
 }
 
 Entry* ShardStore::put(const object::Key& key, Entry* before, const Value& value) {
   const EntryState state = next_state(key, before, value);
-  log(RecordType::put, key, state);
+  log(RecordType::put, before_of(key, before), key, state);
   return store(key, before, state);
 }
 
 void ShardStore::remove(const object::Key& key, Entry* before) {
   const EntryState state = next_state(key, before, Value{Form::tombstone, 0, {}});
-  log(RecordType::remove, key, state);
+  log(RecordType::remove, before_of(key, before), key, state);
   drop(key, before, state);
 }
 
 void ShardStore::set_expiry(const object::Key& key, Entry* entry, uint64_t expiry_ms) {
   EntryState state = next_state(key, entry, {entry->form(), expiry_ms, entry->payload()});
-  log(RecordType::put, key, state);
+  log(RecordType::put, before_of(key, entry), key, state);
   SlotCounts& slot = counts(key);
   count_expiry(key, slot, entry->expiry_ms(), expiry_ms);
   entry->set_expiry(expiry_ms, state.dot, state.hlc);
@@ -146,7 +157,8 @@ void ShardStore::flush(uint16_t db) {
     object::Key place;
     place.slot = static_cast<uint16_t>(slot);
     place.db = db;
-    log(RecordType::flush, place, next_state(place, nullptr, Value{Form::tombstone, 0, {}}));
+    log(RecordType::flush, Before::unknown, place,
+        next_state(place, nullptr, Value{Form::tombstone, 0, {}}));
     flush_slot(db, place.slot);
   }
 }
@@ -168,6 +180,7 @@ void ShardStore::flush_slot(uint16_t db, uint16_t slot) {
   slot_counts.rows_stale =
       slot_counts.rows_stale || slot_counts.on_disk != 0 || checkpoint_running();
   slot_counts.on_disk = 0;
+  slot_counts.rows_shared = false;
 }
 
 void ShardStore::mark_dirty(SlotCounts& slot, Entry* entry) {
@@ -208,7 +221,26 @@ std::optional<RowKey> ShardStore::row_to_replay(const Record& record) const {
   if (record.type == RecordType::flush || clocks_.covers(record.slot, record.state.dot)) return {};
   const object::Key key = key_of(record);
   if (!needs_load(key)) return {};
+  const SlotCounts& slot = table_.counts(key.db, key.slot);
+  const bool trusted = (!slot.rows_ahead || runtime::mutant(runtime::Mutant::rows_ahead_trusted)) &&
+                       (!slot.rows_shared || runtime::mutant(runtime::Mutant::shared_row_unread));
+  if (trusted && record.before != Before::unknown) return {};
   return RowKey{key.slot, key.db, key.hash};
+}
+
+// For a cold key whose row was not read because the record says what it was, apart from the value.
+Entry* ShardStore::stand_in(const object::Key& key, const Record& record) {
+  const bool replaces = record.before == Before::lasting || record.before == Before::expiring;
+  if (!replaces || !is_cold(key) || row_to_replay(record)) return nullptr;
+  EntryState state = record.state;
+  state.expiry_ms = record.before == Before::expiring ? UINT64_MAX : 0;
+  Entry* entry = Entry::make(key.name, state);
+  entry->set_stored(true);
+  entry->access = initial_access(settings_.eviction, now_ms());
+  table_.insert(key, entry);
+  --counts(key).cold;
+  --cold_rows_;
+  return entry;
 }
 
 runtime::Status ShardStore::load_to_replay(const ColdResult& row) {
@@ -217,6 +249,13 @@ runtime::Status ShardStore::load_to_replay(const ColdResult& row) {
 
 runtime::Status ShardStore::replay(const Record& record) {
   if (clocks_.covers(record.slot, record.state.dot)) return {};
+  Entry* before = nullptr;
+  object::Key key;
+  if (record.type != RecordType::flush) {
+    key = key_of(record);
+    before = find(key);
+    if (before == nullptr) before = stand_in(key, record);
+  }
   clocks_.add(record.slot, record.state.dot);
   // Our own past is believed even if the wall clock has gone back since: later versions must exceed
   // it.
@@ -225,8 +264,6 @@ runtime::Status ShardStore::replay(const Record& record) {
     flush_slot(record.db, record.slot);
     return {};
   }
-  const object::Key key = key_of(record);
-  Entry* before = find(key);
   if (record.type == RecordType::put) {
     store(key, before, record.state);
   } else if (visible(before)) {
@@ -246,6 +283,8 @@ runtime::Status ShardStore::restore_slot(const SavedSlot& saved) {
     slot.live = slot.cold = slot.on_disk = of.keys;
     slot.volatile_keys = of.volatile_keys;
     slot.next_expiry_ms = of.next_expiry_ms;
+    slot.rows_ahead = of.rows_ahead;
+    slot.rows_shared = of.rows_shared;
     key_counts_[of.db] += of.keys;
     volatile_counts_[of.db] += of.volatile_keys;
     cold_rows_ += of.keys;

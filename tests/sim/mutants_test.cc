@@ -58,12 +58,19 @@ TEST(Mutants, NoneFailsNothing) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+TEST(Mutants, CollidingHashesFailNothing) {
+  const int status = status_with(Mutant::hashes_collide, kSeedsWithout);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 TEST(Mutants, ReplyBeforeJournalIsCaught) { expect_caught(Mutant::reply_before_journal); }
 TEST(Mutants, CheckpointAheadOfTheJournalIsCaught) { expect_caught(Mutant::checkpoint_ahead); }
 TEST(Mutants, DemotedDirtyEntryIsCaught) { expect_caught(Mutant::dirty_entry_demoted); }
 TEST(Mutants, AcceptedTornTailIsCaught) { expect_caught(Mutant::torn_tail_accepted); }
 TEST(Mutants, EpochKeptAfterUncleanStopIsCaught) { expect_caught(Mutant::epoch_kept); }
 TEST(Mutants, ClockSavedWithoutItsRowsIsCaught) { expect_caught(Mutant::clock_without_rows); }
+TEST(Mutants, TrustInRowsAheadIsCaught) { expect_caught(Mutant::rows_ahead_trusted); }
+TEST(Mutants, UnreadSharedRowIsCaught) { expect_caught(Mutant::shared_row_unread); }
 
 }  // namespace
 }  // namespace quorate::sim

@@ -73,6 +73,7 @@ void PowerLossHistory::draw_options() {
   options_.segment_bytes = uint64_t{8} << (10 + below(4));
   options_.store = {};
   options_.store.checkpoint_growth_percent = 0;
+  if (chance(50)) options_.store.checkpoint_whole_slot_keys = 0;
   options_.store.checkpoint_bytes_min = uint64_t{4} << (10 + below(8));
 }
 
@@ -449,6 +450,27 @@ void PowerLossHistory::check_recovery() {
     }
   }
   model_.begin(std::move(expected));
+  const bool certain = !ended_ || std::ranges::count(ended_->sync_failed, true) == 0;
+  if (certain) check_counts();
+}
+
+void PowerLossHistory::check_counts() {
+  for (uint16_t db = 0; db < SimNode::kDatabases; ++db) {
+    uint64_t keys = 0, expiring = 0;
+    for (const auto& [key, state] : model_.base()) {
+      if (key.db != db) continue;
+      ++keys;
+      if (state.expiry_ms != 0) ++expiring;
+    }
+    uint64_t counted = 0, counted_expiring = 0;
+    for (const SimNode::Shard& shard : node_.shards()) {
+      counted += shard.store->keys(db);
+      counted_expiring += shard.store->volatile_keys(db);
+    }
+    if (keys == counted && expiring == counted_expiring) continue;
+    fail(fmt::format("{} keys, {} with an expiry, are counted where there are {} and {}", counted,
+                     counted_expiring, keys, expiring));
+  }
 }
 
 void PowerLossHistory::check_contents() {

@@ -80,6 +80,7 @@ class PowerLossHistory {
   bool must_survive(unsigned shard, size_t index, const Change& change) const;
   std::string describe(unsigned shard, size_t index, const Change& change) const;
   void check_prefix(unsigned shard, KeyStates& expected);
+  void check_counts();
   void check_dot(const Change& change);
   void check_contents();
 

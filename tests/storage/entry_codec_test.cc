@@ -58,12 +58,15 @@ std::vector<EntryState> states() {
 std::vector<Record> records() {
   std::vector<Record> all;
   for (const EntryState& state : states()) {
-    all.push_back({RecordType::put, 16383, UINT16_MAX, "a key", state});
-    all.push_back({RecordType::put, 0, 0, "", state});
+    for (const Before before :
+         {Before::unknown, Before::absent, Before::lasting, Before::expiring}) {
+      all.push_back({RecordType::put, before, 16383, UINT16_MAX, "a key", state});
+    }
+    all.push_back({RecordType::put, Before::absent, 0, 0, "", state});
   }
   const EntryState change{.dot = kDot, .hlc = 77, .payload = {}};
-  all.push_back({RecordType::remove, 5, 1, "gone", change});
-  all.push_back({RecordType::flush, 5, 1, "", change});
+  all.push_back({RecordType::remove, Before::expiring, 5, 1, "gone", change});
+  all.push_back({RecordType::flush, Before::unknown, 5, 1, "", change});
   return all;
 }
 
@@ -140,7 +143,8 @@ TEST(EntryCodec, RandomBytesNeverCrash) {
 }
 
 TEST(EntryCodec, RefusesValuesOutOfRange) {
-  const Record good{RecordType::flush, 1, 0, "", {.dot = kDot, .hlc = 1, .payload = {}}};
+  const Record good{
+      RecordType::flush, Before::unknown, 1, 0, "", {.dot = kDot, .hlc = 1, .payload = {}}};
   const auto refused = [&](size_t at, const std::string& with, size_t replaced) {
     std::string bytes = encoded(good);
     bytes.replace(at, replaced, with);

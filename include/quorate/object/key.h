@@ -14,6 +14,8 @@
 #include <string_view>
 #include <xxhash.h>
 
+#include "quorate/runtime/mutants.h"
+
 namespace quorate::object {
 
 inline constexpr uint16_t kSlots = 16384;
@@ -77,7 +79,10 @@ inline std::string_view hash_tag(std::string_view key) {
 inline uint16_t key_slot(std::string_view key) { return crc16::checksum(hash_tag(key)) % kSlots; }
 
 inline uint64_t key_hash(std::string_view key, uint64_t seed) {
-  return XXH3_64bits_withSeed(key.data(), key.size(), seed);
+  const uint64_t hash = XXH3_64bits_withSeed(key.data(), key.size(), seed);
+  const bool collide = runtime::mutant(runtime::Mutant::hashes_collide) ||
+                       runtime::mutant(runtime::Mutant::shared_row_unread);
+  return collide ? hash & ~uint64_t{0} << 62 : hash;
 }
 
 struct Key {

@@ -18,6 +18,10 @@ enum class Mutant : uint8_t {
   torn_tail_accepted,    // a batch of the journal is believed without its checksum
   epoch_kept,            // dots go on after a stop that was not clean
   clock_without_rows,    // a slot's saved clock covers changes that its saved rows lack
+  rows_ahead_trusted,    // what a record replaced is believed of rows that may be newer
+  shared_row_unread,     // hashes collide, and a key is put beside others without their row
+  // No mistake, but rare luck: what must hold of keys with equal hashes is seen only with many.
+  hashes_collide,
 };
 
 #ifdef QUORATE_MUTANTS

@@ -2,8 +2,8 @@
 //
 // Encoding: form, flags, actor, dot, HLC, expiry, key and payload, numbers as LEB128 varints; no
 // format byte of its own, the journal segment and the row carry one. A journal payload is a
-// sequence of records; each begins with its RecordType. Decoding never trusts a length. Thread:
-// any.
+// sequence of records; each begins with a byte that holds its RecordType (low four bits) and its
+// Before. Decoding never trusts a length. Thread: any.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +24,18 @@ enum class RecordType : uint8_t {
                // dots taken
 };
 
+// What a put or a remove replaced, so that recovery need not read the row to count keys. Journals
+// of format version 1 never say.
+enum class Before : uint8_t {
+  unknown = 0,
+  absent = 1,    // no key that a client could see
+  lasting = 2,   // a key without expiry
+  expiring = 3,  // a key with one, perhaps past
+};
+
 struct Record {
   RecordType type = RecordType::put;
+  Before before = Before::unknown;
   uint16_t slot = 0;
   uint16_t db = 0;
   std::string_view key;  // empty for flush

@@ -4,7 +4,8 @@
 // position: a journal record whose dot the saved clock covers is in the rows already, any other is
 // not. Two meta records per slot: "count/<slot>" is written with every part of a slot's rows,
 // "clock/<slot>" with the last part. Actors in clocks are handles of the node's ActorTable. Thread:
-// any. Format version 1.
+// any. Format version 2; of version 1, which did not say how far rows can be trusted, the worst is
+// assumed.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,8 @@ struct SavedCounts {
   uint32_t keys = 0;
   uint32_t volatile_keys = 0;
   uint64_t next_expiry_ms = UINT64_MAX;
+  bool rows_ahead = true;   // as in SlotCounts
+  bool rows_shared = true;  // as in SlotCounts
 };
 
 struct SavedSlot {

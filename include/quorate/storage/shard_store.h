@@ -52,6 +52,9 @@ struct StoreSettings {
   EvictionSettings eviction;
   unsigned checkpoint_growth_percent = 100;
   uint64_t checkpoint_bytes_min = 64ull << 20;
+  // Up to this size a checkpoint takes a slot in one turn, which saves it exactly as its clock
+  // says: recovery then need not read its rows.
+  uint32_t checkpoint_whole_slot_keys = 1024;
 };
 
 struct StoreStatistics {
@@ -140,6 +143,7 @@ class ShardStore {
   // Applies a record of the journal, unless the slot's clock already covers it. REQUIRES: the row
   // that row_to_replay() asks for was given to load_to_replay(), if there is one.
   runtime::Status replay(const Record& record);
+  // Nothing if the record itself says enough of what was there before.
   std::optional<RowKey> row_to_replay(const Record& record) const;
   runtime::Status load_to_replay(const ColdResult& row);
 
@@ -194,7 +198,9 @@ class ShardStore {
   object::Key key_of(const Record& record) const;
   SlotCounts& counts(const object::Key& key) { return table_.counts(key.db, key.slot); }
   EntryState next_state(const object::Key& key, const Entry* before, const Value& value);
-  void log(RecordType type, const object::Key& key, const EntryState& state);
+  Before before_of(const object::Key& key, const Entry* before) const;
+  void log(RecordType type, Before before, const object::Key& key, const EntryState& state);
+  Entry* stand_in(const object::Key& key, const Record& record);
   Entry* store(const object::Key& key, Entry* before, const EntryState& state);
   void drop(const object::Key& key, Entry* before, const EntryState& state);
   void flush_slot(uint16_t db, uint16_t slot);

@@ -37,6 +37,9 @@ struct SlotCounts {
   uint32_t on_disk = 0;  // keys in the slot's rows once the checkpoint under way has committed
   uint64_t next_expiry_ms = UINT64_MAX;  // no key of the slot expires before this
   bool rows_stale = false;               // rows on disk predate a flush and must not be read
+  // Some row on disk may say more than the slot's saved clock: checkpoints took the slot in parts.
+  bool rows_ahead = false;
+  bool rows_shared = false;  // some row on disk may hold several keys, which have one hash
 };
 
 class Table {
@@ -63,6 +66,13 @@ class Table {
   Entry* find(const object::Key& key) const {
     const Run* root = root_of(key.db, key.slot);
     return root == nullptr ? nullptr : find_in(leaf_of(*root, key.hash), key);
+  }
+  // Whether a cell, of whatever name, has the key's hash.
+  bool has_hash(const object::Key& key) const {
+    const Run* root = root_of(key.db, key.slot);
+    if (root == nullptr) return false;
+    const auto [cell, end] = cells_from(leaf_of(*root, key.hash), key.hash);
+    return cell != end && cell->hash == key.hash && cell->entry != nullptr;
   }
   // REQUIRES: find(key) is null and entry->key() == key.name. Takes ownership.
   void insert(const object::Key& key, Entry* entry);

@@ -135,6 +135,7 @@ void SimLoop::schedule_turn(uint64_t at_us) {
 void SimLoop::run_turn() {
   const std::shared_ptr<State> state = state_;  // a task may crash this very node
   state->turn_at_us = UINT64_MAX;
+  if (world_.now_us() < still_until_us_) return schedule_turn(still_until_us_);
   ++turns_;
   run_due_timers();
   // What is posted meanwhile is for the next turn.

@@ -102,6 +102,9 @@ class SimLoop final : public runtime::Loop {
                                               runtime::Task task) override;
   void set_turn_end(runtime::Task hook) override;
 
+  // No turn begins before that time: the thread does something else, or its process is stopped.
+  void stand_still_until(uint64_t time_us) { still_until_us_ = time_us; }
+
   NodeId node() const { return node_; }
   bool stopped() const { return !state_; }
   uint64_t turns() const { return turns_; }
@@ -144,6 +147,7 @@ class SimLoop final : public runtime::Loop {
   const Delay wakeup_;
   TurnClock clock_{*this};
   std::shared_ptr<State> state_ = std::make_shared<State>();
+  uint64_t still_until_us_ = 0;
   uint64_t timers_started_ = 0;
   uint64_t turns_ = 0;
 };

@@ -1,0 +1,128 @@
+#include "quorate/cluster/member.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace quorate::cluster {
+namespace {
+
+constexpr uint8_t kFormat = 1;
+constexpr size_t kTokenBytesMin = 1;
+
+std::string read_name(object::ByteReader& in) {
+  const std::string_view text = in.sized();
+  if (text.size() > Member::kNameBytesMax) in.reject();
+  return in.ok() ? std::string(text) : std::string();
+}
+
+uint64_t read_up_to(object::ByteReader& in, uint64_t max) {
+  const uint64_t value = in.varint();
+  if (value > max) in.reject();
+  return in.ok() ? value : 0;
+}
+
+object::NodeId read_node(object::ByteReader& in) {
+  object::NodeId id{};
+  const std::string_view bytes = in.raw(id.size());
+  std::copy(bytes.begin(), bytes.end(), id.begin());
+  return id;
+}
+
+void write_node(object::ByteWriter& out, const object::NodeId& id) {
+  out.raw({reinterpret_cast<const char*>(id.data()), id.size()});
+}
+
+// Versions are counted up by hand and by machines, never to here.
+constexpr uint64_t kVersionMax = UINT64_MAX / 2;
+
+void read_format(object::ByteReader& in) {
+  if (in.byte() != kFormat) in.reject();
+}
+
+}  // namespace
+
+std::string_view member_status_text(MemberStatus status) {
+  switch (status) {
+    case MemberStatus::joining:
+      return "joining";
+    case MemberStatus::handover:
+      return "handover";
+    case MemberStatus::normal:
+      return "normal";
+    case MemberStatus::leaving:
+      return "leaving";
+    case MemberStatus::left:
+      break;
+  }
+  return "left";
+}
+
+std::string node_address_text(const NodeAddress& address) {
+  return fmt::format("{}:{}@{}", address.ip, address.port, address.peer_port);
+}
+
+void Member::encode(object::ByteWriter& out) const {
+  out.byte(kFormat);
+  write_node(out, id);
+  out.varint(version);
+  out.byte(static_cast<uint8_t>(status));
+  out.varint(epoch);
+  out.sized(address.ip);
+  out.varint(address.port);
+  out.varint(address.peer_port);
+  out.varint(weight);
+  out.sized(zone);
+  out.sized(host);
+  out.varint(tokens.size());
+  for (const TokenIndex token : tokens) out.varint(token);
+}
+
+Member Member::decode(object::ByteReader& in) {
+  Member member;
+  read_format(in);
+  member.id = read_node(in);
+  member.version = read_up_to(in, kVersionMax);
+  const uint8_t status = in.byte();
+  if (status < static_cast<uint8_t>(MemberStatus::joining) ||
+      status > static_cast<uint8_t>(MemberStatus::left)) {
+    in.reject();
+  } else {
+    member.status = static_cast<MemberStatus>(status);
+  }
+  member.epoch = static_cast<uint32_t>(read_up_to(in, UINT32_MAX));
+  member.address.ip = read_name(in);
+  member.address.port = static_cast<uint16_t>(read_up_to(in, UINT16_MAX));
+  member.address.peer_port = static_cast<uint16_t>(read_up_to(in, UINT16_MAX));
+  member.weight = static_cast<uint32_t>(read_up_to(in, kWeightMax));
+  if (member.weight == 0) in.reject();
+  member.zone = read_name(in);
+  member.host = read_name(in);
+  const uint64_t tokens = in.count(kTokenBytesMin);
+  if (tokens > kTokensMax) in.reject();
+  for (uint64_t i = 0; i < tokens && in.ok(); ++i) {
+    member.tokens.push_back(static_cast<TokenIndex>(read_up_to(in, UINT16_MAX)));
+  }
+  return member;
+}
+
+void Setting::encode(object::ByteWriter& out) const {
+  out.byte(kFormat);
+  out.sized(name);
+  out.varint(version);
+  write_node(out, writer);
+  out.sized(value);
+}
+
+Setting Setting::decode(object::ByteReader& in) {
+  Setting setting;
+  read_format(in);
+  setting.name = in.sized();
+  if (setting.name.size() > kNameBytesMax) in.reject();
+  setting.version = read_up_to(in, kVersionMax);
+  setting.writer = read_node(in);
+  setting.value = in.sized();
+  if (setting.value.size() > kValueBytesMax) in.reject();
+  return setting;
+}
+
+}  // namespace quorate::cluster

@@ -21,6 +21,12 @@ constexpr size_t kSlotsPerSlice = 1024;
 constexpr uint64_t kRetryUs = 1'000'000;
 constexpr uint64_t kStaleRowsPerCall = 4096;
 
+void note_row_expiry(SlotCounts& counts, Entry* entry, bool expires) {
+  if (entry->row_expires() == expires) return;
+  counts.volatile_on_disk += expires ? 1 : UINT32_MAX;  // one more or, modulo 2^32, one less
+  entry->set_row_expires(expires);
+}
+
 }  // namespace
 
 struct Checkpointer::Batch {
@@ -178,7 +184,7 @@ bool Checkpointer::walk_slot(uint16_t slot, size_t& budget) {
       return false;
     }
   }
-  if (!in_parts_) set_rows_ahead(slot, false);
+  set_rows_ahead(slot, in_parts_);
   if (slot_touched_) save_counts(slot);
   if (!clock_.empty()) {
     if (runtime::mutant(runtime::Mutant::clock_without_rows)) {
@@ -229,6 +235,7 @@ void Checkpointer::take_group(uint16_t slot, uint16_t db, uint64_t hash,
     if (entry->form() == Form::tombstone) {
       // It stays `stored` until the commit: the row is there to be read until then.
       if (entry->stored()) --counts.on_disk;
+      note_row_expiry(counts, entry, false);
       batch_->removed.push_back({slot, db, std::string(entry->key())});
       continue;
     }
@@ -236,6 +243,7 @@ void Checkpointer::take_group(uint16_t slot, uint16_t db, uint64_t hash,
       ++counts.on_disk;
       entry->set_stored(true);
     }
+    note_row_expiry(counts, entry, entry->expiry_ms() != 0);
     if (batch_->bytes.size() == row.offset) append_row_header(batch_->bytes);
     append_row_entry(batch_->bytes, entry->key(), entry->state());
   }
@@ -250,8 +258,8 @@ void Checkpointer::save_counts(uint16_t slot) {
     if (!store_.table_.has_database(db)) continue;
     const SlotCounts& counts = store_.table_.counts(db, slot);
     if (counts.on_disk == 0) continue;
-    saved.push_back({db, counts.on_disk, std::min(counts.volatile_keys, counts.on_disk),
-                     counts.next_expiry_ms, counts.rows_ahead, counts.rows_shared});
+    saved.push_back({db, counts.on_disk, counts.volatile_on_disk, counts.next_expiry_ms,
+                     counts.rows_ahead, counts.rows_shared});
   }
   batch_->meta.push_back({count_record_name(slot), encode_counts(saved), batch_->rows.size()});
 }

@@ -56,6 +56,7 @@ runtime::Status Residency::admit(const RowKey& at, std::string_view row) {
     if (counts.cold == 0 || store_.find(key) != nullptr) return;
     Entry* entry = Entry::make(of.key, of.state);
     entry->set_stored(true);
+    entry->set_row_expires(of.state.expiry_ms != 0);
     entry->set_referenced(true);
     entry->access = initial_access(store_.settings_.eviction, store_.now_ms());
     store_.table_.insert(key, entry);

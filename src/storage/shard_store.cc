@@ -119,6 +119,7 @@ Entry* ShardStore::store(const object::Key& key, Entry* before, const EntryState
     entry = Entry::make(key.name, state);
     entry->access = before->access;
     entry->set_stored(before->stored());
+    entry->set_row_expires(before->row_expires());
     entry->set_generation(before->generation());
     if (before->dirty()) unmark_dirty(slot, before);
     table_.replace(key, before, entry);
@@ -145,6 +146,7 @@ void ShardStore::drop(const object::Key& key, Entry* before, const EntryState& s
   nothing.payload = {};
   Entry* tombstone = Entry::make(key.name, nothing);
   tombstone->set_stored(true);
+  tombstone->set_row_expires(before->row_expires());
   table_.replace(key, before, tombstone);
   mark_dirty(slot, tombstone);
 }
@@ -179,7 +181,7 @@ void ShardStore::flush_slot(uint16_t db, uint16_t slot) {
   // Rows written by the checkpoint under way count too: their batch may commit after this.
   slot_counts.rows_stale =
       slot_counts.rows_stale || slot_counts.on_disk != 0 || checkpoint_running();
-  slot_counts.on_disk = 0;
+  slot_counts.on_disk = slot_counts.volatile_on_disk = 0;
   slot_counts.rows_shared = false;
 }
 
@@ -236,6 +238,7 @@ Entry* ShardStore::stand_in(const object::Key& key, const Record& record) {
   state.expiry_ms = record.before == Before::expiring ? UINT64_MAX : 0;
   Entry* entry = Entry::make(key.name, state);
   entry->set_stored(true);
+  entry->set_row_expires(record.before == Before::expiring);
   entry->access = initial_access(settings_.eviction, now_ms());
   table_.insert(key, entry);
   --counts(key).cold;
@@ -281,7 +284,7 @@ runtime::Status ShardStore::restore_slot(const SavedSlot& saved) {
     }
     SlotCounts& slot = table_.counts(of.db, saved.slot);
     slot.live = slot.cold = slot.on_disk = of.keys;
-    slot.volatile_keys = of.volatile_keys;
+    slot.volatile_keys = slot.volatile_on_disk = of.volatile_keys;
     slot.next_expiry_ms = of.next_expiry_ms;
     slot.rows_ahead = of.rows_ahead;
     slot.rows_shared = of.rows_shared;

@@ -84,13 +84,16 @@ class Entry {
   bool referenced() const { return (marks_ & kReferenced) != 0; }
   void set_dirty(bool on) { set_mark(kDirty, on); }
   void set_stored(bool on) { set_mark(kStored, on); }
+  // Whether that row, once the checkpoint under way has committed, has an expiry.
+  bool row_expires() const { return (marks_ & kRowExpires) != 0; }
+  void set_row_expires(bool on) { set_mark(kRowExpires, on); }
   // The clock hand's second-chance bit, set by every access.
   void set_referenced(bool on) { set_mark(kReferenced, on); }
   // Which checkpoint last wrote it, modulo kGenerations: not evictable while that one is under way.
-  static constexpr unsigned kGenerations = 32;
-  unsigned generation() const { return uint32_t{marks_} >> 3; }
+  static constexpr unsigned kGenerations = 16;
+  unsigned generation() const { return uint32_t{marks_} >> 4; }
   void set_generation(unsigned generation) {
-    marks_ = static_cast<uint8_t>((marks_ & 7u) | ((generation % kGenerations) << 3));
+    marks_ = static_cast<uint8_t>((marks_ & 15u) | ((generation % kGenerations) << 4));
   }
 
   // LRU time or LFU counter, as the eviction policy uses it.
@@ -100,7 +103,7 @@ class Entry {
   size_t memory_bytes() const;
 
  private:
-  static constexpr uint8_t kDirty = 1, kStored = 2, kReferenced = 4;
+  static constexpr uint8_t kDirty = 1, kStored = 2, kReferenced = 4, kRowExpires = 8;
   void set_mark(uint8_t mark, bool on) {
     marks_ = static_cast<uint8_t>(on ? marks_ | mark : marks_ & ~mark);
   }

@@ -10,10 +10,8 @@
 #include <spdlog/spdlog.h>
 #include <utility>
 
+#include "quorate/runtime/crc32c.h"
 #include "quorate/runtime/mutants.h"
-
-#include "storage/crc32c.h"
-
 namespace quorate::storage {
 namespace {
 
@@ -115,14 +113,14 @@ void encode_segment_header(const SegmentHeader& header, char* out) {
   store(out + segment_field::kStart, header.name.start);
   store(out + segment_field::kSynced, header.synced);
   store(out + segment_field::kNeeded, header.needed);
-  store(out + segment_field::kChecksum, crc32c({out, segment_field::kChecksum}));
+  store(out + segment_field::kChecksum, runtime::crc32c({out, segment_field::kChecksum}));
 }
 
 ParsedSegmentHeader parse_segment_header(std::string_view bytes) {
   ParsedSegmentHeader parsed;
   if (bytes.size() < kSegmentHeaderBytes || !bytes.starts_with(kSegmentMagic) ||
       load<uint32_t>(bytes.data() + segment_field::kChecksum) !=
-          crc32c(bytes.substr(0, segment_field::kChecksum))) {
+          runtime::crc32c(bytes.substr(0, segment_field::kChecksum))) {
     return parsed;
   }
   const char* at = bytes.data();
@@ -139,8 +137,8 @@ ParsedSegmentHeader parse_segment_header(std::string_view bytes) {
 }
 
 uint32_t batch_checksum_seed(uint64_t generation, uint32_t shard) {
-  const uint32_t seed = crc32c_extend(0, &generation, sizeof(generation));
-  return crc32c_extend(seed, &shard, sizeof(shard));
+  const uint32_t seed = runtime::crc32c_extend(0, &generation, sizeof(generation));
+  return runtime::crc32c_extend(seed, &shard, sizeof(shard));
 }
 
 void seal_batch(const BatchHeader& header, uint32_t checksum_seed, char* batch) {
@@ -151,7 +149,7 @@ void seal_batch(const BatchHeader& header, uint32_t checksum_seed, char* batch) 
   store(batch + batch_field::kSynced, header.synced);
   const size_t covered = kBatchHeaderBytes - batch_field::kPayloadBytes + header.payload_bytes;
   store(batch + batch_field::kChecksum,
-        crc32c_extend(checksum_seed, batch + batch_field::kPayloadBytes, covered));
+        runtime::crc32c_extend(checksum_seed, batch + batch_field::kPayloadBytes, covered));
 }
 
 std::optional<BatchHeader> parse_batch_header(std::string_view bytes) {
@@ -172,8 +170,8 @@ bool batch_is_intact(std::string_view batch, uint32_t checksum_seed) {
   if (runtime::mutant(runtime::Mutant::torn_tail_accepted)) return true;
   return batch.size() >= kBatchHeaderBytes &&
          load<uint32_t>(batch.data() + batch_field::kChecksum) ==
-             crc32c_extend(checksum_seed, batch.data() + batch_field::kPayloadBytes,
-                           batch.size() - batch_field::kPayloadBytes);
+             runtime::crc32c_extend(checksum_seed, batch.data() + batch_field::kPayloadBytes,
+                                    batch.size() - batch_field::kPayloadBytes);
 }
 
 size_t find_batch_magic(std::string_view bytes, size_t from) {

@@ -7,9 +7,9 @@
 #include <cstring>
 #include <utility>
 
+#include "quorate/runtime/crc32c.h"
 #include "quorate/storage/row_store.h"
 
-#include "storage/crc32c.h"
 #include "storage/lmdb_environment.h"
 
 namespace quorate::storage {
@@ -63,7 +63,7 @@ std::string_view view_of(const MDB_val& value) {
 }
 
 uint32_t checksum_of(std::string_view key, std::string_view bytes) {
-  return crc32c_extend(crc32c(key), bytes.data(), bytes.size());
+  return runtime::crc32c_extend(runtime::crc32c(key), bytes.data(), bytes.size());
 }
 
 void seal_into(void* out, const MDB_val& key, std::string_view bytes) {

@@ -4,10 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "quorate/runtime/crc32c.h"
+
 #include "redis/command_harness.h"
 #include "redis/reply_text.h"
 #include "sim/sim_node.h"
-#include "storage/crc32c.h"
 #include "storage/journal_segment.h"
 
 namespace quorate::sim {
@@ -130,7 +131,7 @@ TEST_F(Damage, NewerJournalFormatIsRefused) {
   constexpr size_t kChecksumAt = storage::kSegmentHeaderBytes - 4;
   const uint32_t version = storage::kJournalVersion + 1;
   std::memcpy(bytes.data() + kVersionAt, &version, sizeof version);
-  const uint32_t checksum = storage::crc32c(std::string_view(bytes).substr(0, kChecksumAt));
+  const uint32_t checksum = runtime::crc32c(std::string_view(bytes).substr(0, kChecksumAt));
   std::memcpy(bytes.data() + kChecksumAt, &checksum, sizeof checksum);
   disk().put(segment(1), bytes);
   const auto started = try_start();

@@ -1,7 +1,8 @@
 #include <cerrno>
 #include <gtest/gtest.h>
 
-#include "storage/crc32c.h"
+#include "quorate/runtime/crc32c.h"
+
 #include "storage/journal_rig.h"
 
 namespace quorate::storage {
@@ -242,7 +243,7 @@ TEST(JournalReader, ANewerFormatIsRefusedBeforeAnythingIsDelivered) {
   const std::string path = rig.segment_path(2, 0, 0);
   std::string bytes = rig.files.contents(path).value();
   bytes[8] = static_cast<char>(kJournalVersion + 1);
-  const uint32_t checksum = crc32c(std::string_view(bytes).substr(0, 60));
+  const uint32_t checksum = runtime::crc32c(std::string_view(bytes).substr(0, 60));
   std::memcpy(bytes.data() + 60, &checksum, 4);
   rig.files.put(path, bytes);
   for (const bool repair : {false, true}) {

@@ -1,5 +1,5 @@
-// CRC-32C (Castagnoli), the checksum of journal batches and rows: detects damage, resists no
-// adversary.
+// CRC-32C (Castagnoli), the checksum of journal batches, rows and peer frames: detects damage,
+// resists no adversary.
 //
 // With SSE 4.2, which the build's x86-64 baseline has, three streams run at once (the instruction
 // takes three cycles and starts one each cycle); elsewhere eight tables. Thread: any. Source: RFC
@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace quorate::storage {
+namespace quorate::runtime {
 
 // The checksum of what `crc` was computed over, followed by `size` bytes at `data`; 0 begins a new
 // one.
@@ -24,4 +24,4 @@ inline uint32_t crc32c(std::string_view bytes) {
 // other.
 uint32_t crc32c_extend_portable(uint32_t crc, const void* data, size_t size);
 
-}  // namespace quorate::storage
+}  // namespace quorate::runtime

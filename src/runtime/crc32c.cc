@@ -1,4 +1,4 @@
-#include "storage/crc32c.h"
+#include "quorate/runtime/crc32c.h"
 
 #include <array>
 #include <bit>
@@ -8,7 +8,7 @@
 #include <nmmintrin.h>
 #endif
 
-namespace quorate::storage {
+namespace quorate::runtime {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "words are read as little-endian");
@@ -120,4 +120,4 @@ uint32_t crc32c_extend_portable(uint32_t crc, const void* data, size_t size) {
   return ~state;
 }
 
-}  // namespace quorate::storage
+}  // namespace quorate::runtime

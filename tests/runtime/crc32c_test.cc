@@ -1,4 +1,4 @@
-#include "storage/crc32c.h"
+#include "quorate/runtime/crc32c.h"
 
 #include <gtest/gtest.h>
 #include <numeric>
@@ -7,7 +7,7 @@
 
 #include "quorate/runtime/random.h"
 
-namespace quorate::storage {
+namespace quorate::runtime {
 namespace {
 
 // RFC 3720, appendix B.4.
@@ -22,7 +22,7 @@ TEST(Crc32c, KnownAnswers) {
 }
 
 TEST(Crc32c, TablesAndInstructionAgreeAtEverySize) {
-  const auto random = runtime::make_seeded_random(1);
+  const auto random = make_seeded_random(1);
   std::vector<unsigned char> bytes(8192);
   random->fill(bytes);
   for (size_t size = 0; size < 5000; ++size) {
@@ -35,7 +35,7 @@ TEST(Crc32c, TablesAndInstructionAgreeAtEverySize) {
 }
 
 TEST(Crc32c, ExtendsPieceByPiece) {
-  const auto random = runtime::make_seeded_random(2);
+  const auto random = make_seeded_random(2);
   std::vector<unsigned char> bytes(6000);
   random->fill(bytes);
   const uint32_t whole = crc32c_extend(0, bytes.data(), bytes.size());
@@ -47,4 +47,4 @@ TEST(Crc32c, ExtendsPieceByPiece) {
 }
 
 }  // namespace
-}  // namespace quorate::storage
+}  // namespace quorate::runtime

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "runtime/task_stack.h"
+#include "runtime/uv_connect.h"
 #include "runtime/uv_stream.h"
 
 namespace quorate::runtime {
@@ -209,6 +210,11 @@ class UvLoopImpl final : public UvLoop {
                                                 AcceptHandler on_accept) override;
   Result<std::unique_ptr<Stream>> adopt_socket(int descriptor, unsigned keepalive_s) override {
     return make_uv_stream(&loop_, descriptor, keepalive_s);
+  }
+  std::unique_ptr<PendingConnection> connect_tcp(const std::string& host, uint16_t port,
+                                                 uint64_t timeout_us,
+                                                 ConnectHandler on_done) override {
+    return begin_connecting(*this, &loop_, {host, port}, timeout_us, std::move(on_done));
   }
   Status on_signal(int signal, Task task) override {
     auto* owned = new OwnedHandle<uv_signal_t>;

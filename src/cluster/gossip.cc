@@ -86,7 +86,8 @@ class GossipOfMembers final : public Gossip {
 
   // ---- sending
   void send(const NodeId& to, GossipMessage message);
-  void send_list(const NodeId& to, Kind kind);
+  // Without records: only what is known of each member's liveness.
+  void send_list(const NodeId& to, Kind kind, bool records = true);
   void keep_rounds();
   void run_round();
   void run_exchanges();
@@ -327,12 +328,14 @@ void GossipOfMembers::send(const NodeId& to, GossipMessage message) {
   transport_.send(to, encode_gossip(message));
 }
 
-void GossipOfMembers::send_list(const NodeId& to, Kind kind) {
+void GossipOfMembers::send_list(const NodeId& to, Kind kind, bool records) {
   GossipMessage message;
   message.kind = kind;
   message.digest = list_.digest();
-  for (const auto& [id, member] : list_.members()) message.news.members.push_back(member);
-  for (const auto& [name, setting] : list_.settings()) message.news.settings.push_back(setting);
+  if (records) {
+    for (const auto& [id, member] : list_.members()) message.news.members.push_back(member);
+    for (const auto& [name, setting] : list_.settings()) message.news.settings.push_back(setting);
+  }
   for (const auto& [id, belief] : beliefs_.beliefs()) {
     message.news.liveness.push_back({id, belief.liveness, belief.incarnation, self_});
   }
@@ -409,11 +412,7 @@ void GossipOfMembers::hear(const NodeId& from, const GossipMessage& message) {
       if (message.sequence == probe_.sequence && probe_.nacks_due > 0) --probe_.nacks_due;
       break;
     case Kind::exchange:
-      if (message.digest != own_digest) {
-        send_list(from, Kind::exchange_reply);
-      } else {
-        send(from, {Kind::news, 0, {}, 0, {}});
-      }
+      send_list(from, Kind::exchange_reply, message.digest != own_digest);
       break;
     case Kind::news:
     case Kind::exchange_reply:
@@ -434,7 +433,11 @@ void GossipOfMembers::compare_lists(const NodeId& from, uint64_t digest) {
 void GossipOfMembers::hear(const LivenessRumor& rumor) {
   if (rumor.about == self_) {
     const bool wrong = rumor.liveness != Liveness::alive && rumor.incarnation >= incarnation_;
-    if (wrong || rumor.incarnation > incarnation_) refute(rumor.incarnation);
+    if (wrong || rumor.incarnation > incarnation_) {
+      refute(rumor.incarnation);
+    } else if (rumor.liveness != Liveness::alive) {
+      say_alive();  // someone has missed the refutation
+    }
     return;
   }
   const Liveness before = beliefs_.belief(rumor.about).liveness;

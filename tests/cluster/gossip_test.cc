@@ -169,6 +169,25 @@ TEST(Gossip, AForgottenNodeLeavesAllListsAndLearnsOfIt) {
   EXPECT_EQ(cluster.gossip(9).members().size(), 9U) << "it does not come back by itself";
 }
 
+// Told directly, or it would find the member dead for as long as nobody gossips of it.
+TEST(Gossip, WhoMissedARefutationHearsItFromTheMemberItself) {
+  GossipCluster cluster(5, true, 12);
+  cluster.start_all();
+  cluster.world().run_for(5 * kSecond);
+  cluster.set_side(1, 1);
+  cluster.world().run_for(60 * kSecond);
+  ASSERT_EQ(cluster.seen_as(1, Liveness::dead), 4U);
+  // Node 4 hears nobody while the others take node 1 back.
+  cluster.set_side(1, 0);
+  cluster.set_side(4, 2);
+  cluster.world().run_for(60 * kSecond);
+  ASSERT_EQ(cluster.seen_as(1, Liveness::alive), 3U);
+  cluster.set_side(4, 0);
+  cluster.world().run_for(30 * kSecond);
+  EXPECT_EQ(cluster.seen_as(1, Liveness::alive), 4U);
+  EXPECT_EQ(cluster.seen_as(4, Liveness::alive), 4U);
+}
+
 TEST(Gossip, ARecordFromAnEarlierLifeDoesNotOverrideTheOwn) {
   GossipCluster cluster(3, true, 9);
   cluster.start_all();

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "quorate/runtime/connector.h"
 #include "quorate/runtime/error.h"
 #include "quorate/runtime/loop.h"
 #include "quorate/runtime/stream.h"
@@ -25,13 +26,6 @@ class Listener {
   virtual uint16_t port() const = 0;
 };
 
-// A connection that is being made. Destroying it cancels: its handler is not called any more.
-class PendingConnection {
- public:
-  virtual ~PendingConnection() = default;
-};
-
-using ConnectHandler = std::move_only_function<void(Result<std::unique_ptr<Stream>>)>;
 using AcceptHandler = std::move_only_function<void(int descriptor)>;
 
 // Whether the peer of an accepted socket is on this machine (loopback or a Unix socket).
@@ -39,7 +33,7 @@ bool is_local_socket(int descriptor);
 // Sends what fits without waiting, then closes the socket.
 void refuse_socket(int descriptor, std::string_view farewell);
 
-class UvLoop : public Loop {
+class UvLoop : public Loop, public Connector {
  public:
   static std::unique_ptr<UvLoop> make();
 
@@ -55,13 +49,6 @@ class UvLoop : public Loop {
                                                         AcceptHandler on_accept) = 0;
   // Takes ownership of a connected socket. TCP sockets get no-delay and, if not 0, keep-alive.
   virtual Result<std::unique_ptr<Stream>> adopt_socket(int descriptor, unsigned keepalive_s) = 0;
-  // Connects to an address, or to those that a name stands for, one after the other, and never
-  // blocks. `on_done` is called once, on a later turn, and may destroy what was returned. What
-  // takes longer than `timeout_us` in all is ETIMEDOUT.
-  [[nodiscard]] virtual std::unique_ptr<PendingConnection> connect_tcp(const std::string& host,
-                                                                       uint16_t port,
-                                                                       uint64_t timeout_us,
-                                                                       ConnectHandler on_done) = 0;
   // Calls `task` on each arrival of the signal, for as long as the loop lives.
   virtual Status on_signal(int signal, Task task) = 0;
 };

@@ -1,0 +1,226 @@
+#include "quorate/cluster/peer_links.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace quorate::cluster {
+namespace {
+
+using object::NodeId;
+using Role = PeerHandshake::Role;
+
+constexpr size_t kReadBufferBytes = size_t{256} << 10;
+constexpr unsigned kDoublingsMax = 16;
+
+}  // namespace
+
+size_t PeerLinks::NodeIdHash::operator()(const NodeId& id) const {
+  size_t hash = 0;
+  std::memcpy(&hash, id.data(), sizeof hash);
+  return hash;
+}
+
+PeerLinks::PeerLinks(Parts parts, PeerLinksSettings settings)
+    : loop_(parts.loop),
+      connector_(parts.connector),
+      random_(parts.random),
+      owner_(parts.owner),
+      settings_(std::move(settings)),
+      read_buffer_(kReadBufferBytes) {}
+
+PeerLinks::~PeerLinks() = default;
+
+PeerLink* PeerLinks::make_link(Role role, std::unique_ptr<runtime::Stream> stream, Held held) {
+  PeerHello hello = settings_.hello;
+  random_.fill(hello.nonce);
+  const PeerLinkSettings settings{settings_.secret, settings_.handshake_timeout_us,
+                                  settings_.queued_bytes_max, read_buffer_};
+  PeerLinkOwner& owner = *this;
+  held.link =
+      std::make_unique<PeerLink>(role, std::move(stream), std::move(hello), settings, loop_, owner);
+  PeerLink* const link = held.link.get();
+  links_.emplace(link, std::move(held));
+  return link;
+}
+
+void PeerLinks::accept(std::unique_ptr<runtime::Stream> stream) {
+  make_link(Role::accepts, std::move(stream), {});
+}
+
+// ---- sending
+
+bool PeerLinks::up(const NodeId& node) const {
+  const auto at = routes_.find(node);
+  return at != routes_.end() && at->second.link != nullptr && at->second.link->ready();
+}
+
+bool PeerLinks::send(const NodeId& to, uint8_t type, std::string_view body) {
+  Route* const route = connect(to);
+  if (route == nullptr) {
+    ++statistics_.dropped;
+    return false;
+  }
+  if (route->link != nullptr && route->link->ready()) {
+    const SendResult result =
+        route->link->send(type, [body](std::string& out) { out.append(body); });
+    if (result == SendResult::queued) {
+      to_flush_.push_back(to);
+      return true;
+    }
+  } else if (route->waiting_bytes + body.size() <= settings_.waiting_bytes_max) {
+    route->waiting.emplace_back(type, body);
+    route->waiting_bytes += body.size();
+    return true;
+  }
+  ++statistics_.dropped;
+  return false;
+}
+
+void PeerLinks::flush() {
+  for (const NodeId& node : to_flush_) {
+    const auto at = routes_.find(node);
+    if (at != routes_.end() && at->second.link != nullptr) at->second.link->flush();
+  }
+  to_flush_.clear();
+}
+
+void PeerLinks::send_waiting(Route& route) {
+  for (const auto& [type, body] : std::exchange(route.waiting, {})) {
+    const SendResult result =
+        route.link->send(type, [&body = body](std::string& out) { out.append(body); });
+    if (result != SendResult::queued) ++statistics_.dropped;
+  }
+  route.waiting_bytes = 0;
+  route.link->flush();
+}
+
+// ---- connecting
+
+// The route to a node, begun if need be; null if it cannot be reached for now.
+PeerLinks::Route* PeerLinks::connect(const NodeId& to) {
+  Route& route = routes_[to];
+  if (route.link != nullptr || route.pending) return &route;
+  if (loop_.clock().monotonic_us() < route.retry_at_us) return nullptr;
+  const auto address = owner_.address_of(to);
+  if (!address) return nullptr;
+  route.pending =
+      connector_.connect_tcp(address->ip, address->peer_port, settings_.connect_timeout_us,
+                             [this, to](runtime::Result<std::unique_ptr<runtime::Stream>> got) {
+                               begin_route(to, std::move(got));
+                             });
+  return &route;
+}
+
+void PeerLinks::begin_route(const NodeId& to,
+                            runtime::Result<std::unique_ptr<runtime::Stream>> got) {
+  Route& route = routes_[to];
+  const auto done = std::move(route.pending);
+  if (!got) return route_failed(to, got.error().message);
+  Held held;
+  held.expected = to;
+  held.routed = true;
+  route.link = make_link(Role::connects, *std::move(got), std::move(held));
+}
+
+void PeerLinks::route_failed(const NodeId& to, const std::string& reason) {
+  Route& route = routes_[to];
+  ++statistics_.failed;
+  statistics_.dropped += route.waiting.size();
+  route.waiting.clear();
+  route.waiting_bytes = 0;
+  const uint64_t wait_us = std::min(
+      settings_.retry_max_us, settings_.retry_min_us << std::min(route.failures, kDoublingsMax));
+  ++route.failures;
+  // Nodes that lost the same peer do not come back to it together.
+  route.retry_at_us = loop_.clock().monotonic_us() + wait_us / 2 + random_.below(wait_us / 2 + 1);
+  owner_.on_down(to, reason);
+}
+
+void PeerLinks::meet(const std::string& host, uint16_t port, Met done) {
+  const uint64_t id = ++meetings_begun_;
+  Meeting& meeting = meetings_[id];
+  meeting.done = std::move(done);
+  meeting.pending =
+      connector_.connect_tcp(host, port, settings_.connect_timeout_us,
+                             [this, id](runtime::Result<std::unique_ptr<runtime::Stream>> got) {
+                               if (!got) return finish_meeting(id, std::unexpected(got.error()));
+                               Held held;
+                               held.meeting = id;
+                               make_link(Role::connects, *std::move(got), std::move(held));
+                             });
+}
+
+void PeerLinks::finish_meeting(uint64_t id, runtime::Result<NodeId> result) {
+  const auto at = meetings_.find(id);
+  if (at == meetings_.end()) return;
+  Meeting meeting = std::move(at->second);
+  meetings_.erase(at);
+  meeting.done(std::move(result));
+}
+
+// ---- links
+
+runtime::Status PeerLinks::judge(PeerLink& link, const PeerHello& peer) {
+  const auto at = links_.find(&link);
+  if (at != links_.end() && at->second.routed && at->second.expected != peer.node) {
+    return runtime::fail("another node has this address now");
+  }
+  return owner_.judge(peer);
+}
+
+void PeerLinks::on_ready(PeerLink& link) {
+  const NodeId node = link.peer().node;
+  Held& held = links_.at(&link);
+  if (link.role() == Role::accepts) {
+    ++statistics_.accepted;
+    return;
+  }
+  ++statistics_.connected;
+  const uint64_t meeting = std::exchange(held.meeting, 0);
+  Route& route = routes_[node];
+  if (route.link != nullptr && route.link != &link) {
+    // Met again by its address: one connection is enough.
+    link.close("there is a connection already");
+  } else {
+    held.expected = node;
+    held.routed = true;
+    route.pending.reset();
+    route.link = &link;
+    route.failures = 0;
+    route.retry_at_us = 0;
+    send_waiting(route);
+    owner_.on_up(node);
+  }
+  if (meeting != 0) finish_meeting(meeting, node);
+}
+
+void PeerLinks::on_message(PeerLink& link, uint8_t type, std::string_view body) {
+  owner_.on_message(link.peer().node, type, body);
+}
+
+void PeerLinks::on_closed(PeerLink& link, const std::string& reason) {
+  const auto at = links_.find(&link);
+  const Held held = std::move(at->second);
+  links_.erase(at);
+  if (held.meeting != 0) finish_meeting(held.meeting, runtime::fail(reason));
+  if (!held.routed) {
+    if (held.link->refusal()) ++statistics_.failed;
+    return;
+  }
+  const auto route = routes_.find(held.expected);
+  if (route == routes_.end() || route->second.link != &link) return;
+  route->second.link = nullptr;
+  route_failed(held.expected, reason);
+}
+
+void PeerLinks::drop(const NodeId& node, const std::string& reason) {
+  for (auto& [link, held] : links_) {
+    const bool its =
+        held.routed ? held.expected == node : link->ready() && link->peer().node == node;
+    if (its) link->close(reason);
+  }
+  const auto route = routes_.find(node);
+  if (route != routes_.end() && route->second.link == nullptr) routes_.erase(route);
+}
+
+}  // namespace quorate::cluster

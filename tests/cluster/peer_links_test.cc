@@ -1,0 +1,326 @@
+#include "quorate/cluster/peer_links.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "quorate/cluster/gossip.h"
+
+#include "sim/sim_network.h"
+
+namespace quorate::cluster {
+namespace {
+
+using object::NodeId;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr uint16_t kPort = 16379;
+constexpr uint64_t kSecond = 1'000'000;
+constexpr uint8_t kGossipType = 1;
+
+NodeId id_of(unsigned node) {
+  NodeId id{};
+  id.fill(static_cast<uint8_t>(node + 1));
+  return id;
+}
+
+// A node with its links, which notes what it hears.
+struct Host final : PeerLinksOwner {
+  struct Heard {
+    NodeId from{};
+    uint8_t type = 0;
+    std::string body;
+  };
+
+  Host(sim::SimWorld& world, sim::SimNetwork& of, unsigned number, const std::string& secret,
+       uint64_t life)
+      : network(of),
+        node(number),
+        loop(world.make_loop(number)),
+        connector(of.connector(*loop)),
+        random(runtime::make_seeded_random(number * 77 + life)) {
+    PeerLinksSettings settings;
+    settings.hello.cluster_name = "test";
+    settings.hello.node = id_of(number);
+    settings.hello.ip = sim::SimNetwork::ip(number);
+    settings.hello.peer_port = kPort;
+    settings.secret = secret;
+    links =
+        std::make_unique<PeerLinks>(PeerLinks::Parts{*loop, *connector, *random, *this}, settings);
+    of.listen(*loop, kPort, [this](std::unique_ptr<runtime::Stream> stream) {
+      links->accept(std::move(stream));
+    });
+    loop->set_turn_end([this] { links->flush(); });
+  }
+  ~Host() override { network.stop_listening(node); }
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  std::optional<NodeAddress> address_of(const NodeId& of) override {
+    if (of[0] == 0 || of[0] > 100) return std::nullopt;
+    return NodeAddress{sim::SimNetwork::ip(of[0] - 1U), 6379, kPort};
+  }
+  runtime::Status judge(const PeerHello&) override {
+    if (!objection.empty()) return runtime::fail(objection);
+    return {};
+  }
+  void on_message(const NodeId& from, uint8_t type, std::string_view body) override {
+    if (gossip && type == kGossipType) return gossip->receive(from, body);
+    heard.push_back({from, type, std::string(body)});
+  }
+  void on_up(const NodeId&) override { ++ups; }
+  void on_down(const NodeId&, const std::string& reason) override { downs.push_back(reason); }
+
+  void send(unsigned to, const std::string& body) {
+    loop->post([this, to, body] { sent += links->send(id_of(to), 7, body) ? 1 : 0; });
+  }
+  std::vector<std::string> bodies() const {
+    std::vector<std::string> all;
+    for (const Heard& of : heard) all.push_back(of.body);
+    return all;
+  }
+
+  sim::SimNetwork& network;
+  unsigned node;
+  std::unique_ptr<sim::SimLoop> loop;
+  std::unique_ptr<runtime::Connector> connector;
+  std::unique_ptr<runtime::Random> random;
+  std::unique_ptr<Gossip> gossip;
+  std::unique_ptr<PeerLinks> links;
+  std::string objection;
+  std::vector<Heard> heard;
+  std::vector<std::string> downs;
+  unsigned ups = 0, sent = 0;
+};
+
+class PeerLinksTest : public testing::Test {
+ protected:
+  Host& add(unsigned node, const std::string& secret = "s") {
+    hosts_[node] = std::make_unique<Host>(world_, network_, node, secret, ++lives_);
+    return *hosts_[node];
+  }
+  void crash(unsigned node) {
+    world_.crash(node);
+    hosts_.erase(node);
+  }
+
+  sim::SimWorld world_{5};
+  sim::SimNetwork network_{world_};
+  std::map<unsigned, std::unique_ptr<Host>> hosts_;
+  uint64_t lives_ = 0;
+};
+
+TEST_F(PeerLinksTest, TheFirstMessageConnectsAndNoneOvertakesAnother) {
+  Host& one = add(1);
+  Host& two = add(2);
+  for (const char* body : {"a", "b", "c"}) one.send(2, body);
+  world_.run_for(kSecond);
+  one.send(2, "d");
+  world_.run_for(kSecond);
+  EXPECT_THAT(two.bodies(), ElementsAre("a", "b", "c", "d"));
+  EXPECT_EQ(two.heard[0].from, id_of(1));
+  EXPECT_EQ(two.heard[0].type, 7);
+  EXPECT_EQ(network_.connections(), 1U);
+  EXPECT_EQ(one.ups, 1U);
+}
+
+TEST_F(PeerLinksTest, EachSendsOnTheConnectionItMade) {
+  Host& one = add(1);
+  Host& two = add(2);
+  for (int i = 0; i < 3; ++i) {
+    one.send(2, "ping");
+    two.send(1, "pong");
+    world_.run_for(kSecond);
+  }
+  EXPECT_EQ(two.heard.size(), 3U);
+  EXPECT_EQ(one.heard.size(), 3U);
+  EXPECT_EQ(network_.connections(), 2U);
+}
+
+TEST_F(PeerLinksTest, AnUnreachablePeerIsTriedAgainLessAndLessOften) {
+  Host& one = add(1);
+  for (unsigned i = 0; i < 600; ++i) {
+    one.send(2, "lost");
+    world_.run_for(100'000);
+  }
+  EXPECT_LT(one.downs.size(), 30U);
+  EXPECT_GT(one.downs.size(), 10U);
+  EXPECT_EQ(one.links->statistics().dropped, 600U);
+  Host& two = add(2);
+  world_.run_for(6 * kSecond);
+  one.send(2, "there");
+  world_.run_for(kSecond);
+  EXPECT_THAT(two.bodies(), ElementsAre("there"));
+}
+
+TEST_F(PeerLinksTest, WhatWaitsForAConnectionIsBounded) {
+  Host& one = add(1);
+  add(2);
+  network_.part({1}, {2});
+  for (unsigned i = 0; i < 100; ++i) one.send(2, std::string(10'000, 'x'));
+  world_.run_for(100'000);
+  EXPECT_EQ(one.sent, 26U);  // of 256 KiB
+}
+
+TEST_F(PeerLinksTest, APeerThatComesBackIsConnectedAnew) {
+  Host& one = add(1);
+  add(2);
+  one.send(2, "a");
+  world_.run_for(kSecond);
+  crash(2);
+  world_.run_for(kSecond);
+  EXPECT_FALSE(one.links->up(id_of(2)));
+  ASSERT_EQ(one.downs.size(), 1U);
+  Host& two = add(2);
+  one.send(2, "b");
+  world_.run_for(kSecond);
+  EXPECT_THAT(two.bodies(), ElementsAre("b"));
+}
+
+TEST_F(PeerLinksTest, MeetingTellsWhoIsThereAndKeepsTheConnection) {
+  Host& one = add(1);
+  Host& two = add(2);
+  runtime::Result<NodeId> met = runtime::fail("not yet");
+  one.loop->post([&] {
+    one.links->meet(sim::SimNetwork::ip(2), kPort, [&](auto result) { met = std::move(result); });
+  });
+  world_.run_for(kSecond);
+  ASSERT_TRUE(met.has_value()) << met.error().message;
+  EXPECT_EQ(*met, id_of(2));
+  one.send(2, "hello");
+  world_.run_for(kSecond);
+  EXPECT_THAT(two.bodies(), ElementsAre("hello"));
+  EXPECT_EQ(network_.connections(), 1U);
+}
+
+TEST_F(PeerLinksTest, MeetingNobodyOrAStrangerFailsWithTheReason) {
+  Host& one = add(1);
+  add(3, "another secret");
+  std::map<unsigned, std::string> reasons;
+  one.loop->post([&] {
+    for (const unsigned node : {2U, 3U}) {
+      one.links->meet(sim::SimNetwork::ip(node), kPort, [&reasons, node](auto result) {
+        reasons[node] = result ? "met" : result.error().message;
+      });
+    }
+  });
+  world_.run_for(5 * kSecond);
+  EXPECT_THAT(reasons[2], HasSubstr("refused"));
+  EXPECT_THAT(reasons[3], HasSubstr("secret"));
+}
+
+TEST_F(PeerLinksTest, AnotherNodeAtTheAddressIsNotTakenForTheOneExpected) {
+  Host& one = add(1);
+  Host& two = add(2);
+  one.loop->post([&] {
+    NodeId other = id_of(1);
+    other[5] = 99;  // nobody's, but its first byte says node 0's address
+    EXPECT_TRUE(one.links->send(other, 7, "x"));
+  });
+  Host& zero = add(0);
+  world_.run_for(3 * kSecond);
+  EXPECT_TRUE(two.heard.empty());
+  EXPECT_TRUE(zero.heard.empty());
+}
+
+TEST_F(PeerLinksTest, WhoIsRefusedHearsWhy) {
+  Host& one = add(1);
+  Host& two = add(2);
+  two.objection = "it was removed from the cluster";
+  one.send(2, "x");
+  world_.run_for(3 * kSecond);
+  EXPECT_TRUE(two.heard.empty());
+  ASSERT_FALSE(one.downs.empty());
+  EXPECT_THAT(one.downs[0], HasSubstr("it was removed from the cluster"));
+}
+
+TEST_F(PeerLinksTest, DroppingEndsBothWays) {
+  Host& one = add(1);
+  Host& two = add(2);
+  one.send(2, "a");
+  two.send(1, "b");
+  world_.run_for(kSecond);
+  EXPECT_EQ(one.links->links(), 2U);
+  one.loop->post([&] { one.links->drop(id_of(2), "enough"); });
+  world_.run_for(kSecond);
+  EXPECT_EQ(one.links->links(), 0U);
+  EXPECT_EQ(two.links->links(), 0U);
+}
+
+// Gossip over connections instead of single messages: partitions, crashes and returns.
+class LinkTransport final : public GossipTransport, public GossipObserver {
+ public:
+  explicit LinkTransport(Host& host) : host_(host) {}
+  void send(const NodeId& to, std::string message) override {
+    host_.links->send(to, kGossipType, message);
+  }
+  void members_changed() override {}
+  void liveness_changed(const NodeId&, Liveness) override {}
+  void removed() override {}
+
+ private:
+  Host& host_;
+};
+
+TEST_F(PeerLinksTest, GossipFindsItsWayThroughPartitionsAndCrashes) {
+  constexpr unsigned kNodes = 6;
+  std::map<unsigned, std::unique_ptr<LinkTransport>> transports;
+  const auto begin = [&](unsigned node, uint64_t life) {
+    Host& host = add(node);
+    Member own;
+    own.id = id_of(node);
+    own.status = MemberStatus::normal;
+    own.address = {sim::SimNetwork::ip(node), 6379, kPort};
+    MemberList list;
+    list.merge(own);
+    transports[node] = std::make_unique<LinkTransport>(host);
+    host.gossip = Gossip::make({*host.loop, *host.random, *transports[node], *transports[node]}, {},
+                               list, own.id, life << 32);
+    host.loop->post([&host] { host.gossip->start(); });
+  };
+  const auto meet = [&](unsigned node, unsigned other) {
+    Host& host = *hosts_[node];
+    host.loop->post([&host, other] {
+      host.links->meet(sim::SimNetwork::ip(other), kPort, [&host](auto met) {
+        if (met) host.gossip->exchange_with(*met);
+      });
+    });
+  };
+  const auto seen_alive = [&](unsigned of) {
+    unsigned count = 0;
+    for (auto& [node, host] : hosts_) {
+      count += host->gossip->liveness(id_of(of)) == Liveness::alive ? 1 : 0;
+    }
+    return count;
+  };
+  for (unsigned node = 0; node < kNodes; ++node) begin(node, 1);
+  for (unsigned node = 1; node < kNodes; ++node) meet(node, 0);
+  world_.run_for(20 * kSecond);
+  for (auto& [node, host] : hosts_) {
+    EXPECT_EQ(host->gossip->members().size(), kNodes) << node;
+    EXPECT_EQ(seen_alive(node), kNodes) << node;
+  }
+  network_.part({0, 1}, {2, 3, 4, 5});
+  world_.run_for(60 * kSecond);
+  EXPECT_EQ(seen_alive(0), 2U);
+  EXPECT_EQ(seen_alive(5), 4U);
+  network_.heal();
+  world_.run_for(60 * kSecond);
+  for (unsigned node = 0; node < kNodes; ++node) EXPECT_EQ(seen_alive(node), kNodes) << node;
+  crash(3);
+  transports.erase(3);
+  world_.run_for(60 * kSecond);
+  EXPECT_EQ(seen_alive(3), 0U);
+  begin(3, 2);
+  meet(3, 1);
+  world_.run_for(20 * kSecond);
+  for (unsigned node = 0; node < kNodes; ++node) EXPECT_EQ(seen_alive(node), kNodes) << node;
+  for (auto& [node, host] : hosts_) host->gossip.reset();
+}
+
+}  // namespace
+}  // namespace quorate::cluster

@@ -7,10 +7,7 @@ met:
   PING       answered within 10 ms throughout loading and reading, also while every read from disk
              takes 5 ms longer (DEBUG COLD-READ-DELAY). All that is not the server runs on another
              core, and the prober at real-time priority where the system allows it, so that it
-             measures neither its own waiting nor the loader's work. A witness beside the server on
-             its core, at real-time priority too, only sleeps and notes when it was woken late: a
-             PING that is late while the witness was stopped as well says that the kernel or the
-             machine held the core, and how many those are is told
+             measures neither its own waiting nor the loader's work
   keys       a sample of random keys, or with --read all every key, has its value
   restart    the first read is answered within 2 s of the start of the process (after SIGTERM, and
              after SIGKILL)
@@ -46,46 +43,12 @@ def get_reply(number):
     return b"$%d\r\n%b\r\n" % (VALUE_BYTES, value_of(number))
 
 
-def run_in_real_time():
-    """Lets nothing but the kernel go before this process; False where that is not allowed."""
+def probe(port, stop, worst, pause_s=0.001):
+    """Pings until told to stop; leaves (slowest ms, pings, [(time, ms) of those over 10 ms])."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     except OSError:
-        return False
-    return True
-
-
-def witness(core, stop, stops, pause_s=0.002):
-    """Sleeps on a core; leaves [(from, to)] of when it was not woken for 5 ms, or None if it cannot
-    run before everyone else."""
-    os.sched_setaffinity(0, {core})
-    if not run_in_real_time():
-        stops.put(None)
-        return
-    found = []
-    slept = time.monotonic()
-    while not stop.is_set():
-        time.sleep(pause_s)
-        woken = time.monotonic()
-        if woken - slept > 0.005:
-            found.append((slept, woken))
-        slept = woken
-    stops.put(found)
-
-
-def unexplained(late, stops):
-    """The late PINGs, (end, ms), during less than half of whose time the core was stopped."""
-
-    def stopped_ms(end, ms):
-        begin = end - ms / 1000
-        return 1000 * sum(max(0.0, min(end, to) - max(begin, since)) for since, to in stops)
-
-    return [(end, ms) for end, ms in late if stopped_ms(end, ms) < ms / 2]
-
-
-def probe(port, stop, worst, pause_s=0.001):
-    """Pings until told to stop; leaves (slowest ms, pings, [(end, ms) of those over 10 ms])."""
-    run_in_real_time()
+        pass
     slowest_ms, count, late = 0.0, 0, []
     with wire.Connection(port, timeout_s=120) as connection:
         while not stop.is_set():
@@ -95,7 +58,7 @@ def probe(port, stop, worst, pause_s=0.001):
             slowest_ms = max(slowest_ms, elapsed_ms)
             count += 1
             if elapsed_ms > 10:
-                late.append((started + elapsed_ms / 1000, elapsed_ms))
+                late.append((time.time(), round(elapsed_ms, 1)))
             time.sleep(pause_s)
     worst.put((slowest_ms, count, late))
 
@@ -111,17 +74,12 @@ class Watch:
         self._process = multiprocessing.Process(
             target=probe, args=(server.port, self._stop_probe, self._result)
         )
-        self._stops = multiprocessing.Queue()
-        self._witness = multiprocessing.Process(
-            target=witness, args=(server.core, self._stop_probe, self._stops)
-        )
         self._stop_sampling = threading.Event()
         self._sampler = threading.Thread(target=self._sample)
         self.anonymous_bytes_max = 0
         self.slowest_ping_ms = 0.0
         self.pings = 0
         self.late = []
-        self.unexplained = None  # of them; None: no witness
         self.elapsed_s = 0.0
 
     def _sample(self):
@@ -130,8 +88,6 @@ class Watch:
 
     def __enter__(self):
         self._process.start()
-        if self._server.core is not None:
-            self._witness.start()
         self._sampler.start()
         self._started = time.monotonic()
         return self
@@ -143,13 +99,8 @@ class Watch:
         self._stop_probe.set()
         try:
             self.slowest_ping_ms, self.pings, self.late = self._result.get(timeout=130)
-            stops = self._stops.get(timeout=130) if self._server.core is not None else None
-            if stops is not None:
-                self.unexplained = unexplained(self.late, stops)
         finally:
             self._process.join(10)
-            if self._server.core is not None:
-                self._witness.join(10)
 
 
 class Verdict:
@@ -174,8 +125,6 @@ class Verdict:
         self.note(f"{name}: time", watch.elapsed_s, "s")
         self.note(f"{name}: slowest of {watch.pings} PINGs", watch.slowest_ping_ms, "ms", 10)
         self.note(f"{name}: PINGs over 10 ms", len(watch.late), "")
-        if watch.unexplained is not None:
-            self.note(f"{name}: of them while the core ran", len(watch.unexplained), "")
         self.note(
             f"{name}: anonymous memory", watch.anonymous_bytes_max / 2**20, "MiB", memory_limit_mb
         )

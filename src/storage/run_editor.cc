@@ -93,13 +93,19 @@ void RunEditor::erase(Run& root, uint64_t hash, const Entry* entry) {
   trim_scratch();
 }
 
-void RunEditor::clear(Run& root) {
-  visit_leaves(root, 0, [this](const Run& leaf) {
+bool RunEditor::clear_next(Run& root, size_t& place) {
+  if (root.is_directory()) {
+    const Run& leaf = root.leaves[place];
     release(leaf);
-    return true;
-  });
-  if (root.is_directory()) release_leaves(root);
+    place += size_t{1} << (root.depth - leaf.depth);
+    if (place < size_t{1} << root.depth) return false;
+    release_leaves(root);
+  } else {
+    release(root);
+  }
   root = Run{};
+  place = 0;
+  return true;
 }
 
 // Puts the cell where it belongs unless the leaf must be laid out anew first.

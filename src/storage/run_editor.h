@@ -29,8 +29,9 @@ class RunEditor {
   void insert(Run& root, Cell cell, size_t slot_cells);
   // REQUIRES: a cell of this hash points at `entry`.
   void erase(Run& root, uint64_t hash, const Entry* entry);
-  // Frees all cells; the root is as new.
-  void clear(Run& root);
+  // Frees the cells of the leaf at `place` of a directory, or of all of a root that is none, and
+  // moves on to the next leaf. True when that was the last: the root is as new.
+  bool clear_next(Run& root, size_t& place);
 
   // Of cells and directories, as the allocator counts.
   size_t memory_bytes() const { return memory_bytes_; }

@@ -42,9 +42,7 @@ ShardStore::ShardStore(Parts parts, Shape shape, StoreSettings settings)
   journal_->on_failed([this] { journal_failed(); });
 }
 
-ShardStore::~ShardStore() {
-  for (Entry* entry : removed_) Entry::destroy(entry);
-}
+ShardStore::~ShardStore() = default;
 
 void ShardStore::load(const object::Key& key, std::move_only_function<void(runtime::Status)> done) {
   residency_->load(key, std::move(done));
@@ -171,11 +169,10 @@ void ShardStore::flush_slot(uint16_t db, uint16_t slot) {
   key_counts_[db] -= slot_counts.live;
   volatile_counts_[db] -= slot_counts.volatile_keys;
   cold_rows_ -= slot_counts.cold;
-  const size_t first = removed_.size();
-  table_.take_slot(db, slot, removed_);
-  for (size_t i = first; i < removed_.size(); ++i) {
-    if (removed_[i]->dirty()) unmark_dirty(slot_counts, removed_[i]);
-  }
+  table_.detach_slot(db, slot);
+  freeing_ = true;
+  dirty_bytes_ -= std::exchange(slot_counts.dirty_bytes, 0);
+  slot_counts.dirty = 0;
   slot_counts.live = slot_counts.cold = slot_counts.volatile_keys = 0;
   slot_counts.next_expiry_ms = UINT64_MAX;
   // Rows written by the checkpoint under way count too: their batch may commit after this.
@@ -189,13 +186,17 @@ void ShardStore::mark_dirty(SlotCounts& slot, Entry* entry) {
   if (entry->dirty()) return;
   entry->set_dirty(true);
   ++slot.dirty;
-  dirty_bytes_ += entry->memory_bytes();
+  const size_t bytes = entry->memory_bytes();
+  slot.dirty_bytes += bytes;
+  dirty_bytes_ += bytes;
 }
 
 void ShardStore::unmark_dirty(SlotCounts& slot, Entry* entry) {
   entry->set_dirty(false);
   --slot.dirty;
-  dirty_bytes_ -= entry->memory_bytes();
+  const size_t bytes = entry->memory_bytes();
+  slot.dirty_bytes -= bytes;
+  dirty_bytes_ -= bytes;
 }
 
 void ShardStore::count_expiry(const object::Key& key, SlotCounts& slot, uint64_t before_ms,
@@ -301,20 +302,13 @@ runtime::Status ShardStore::end_turn() {
   if (!sync_waiters_.empty()) journal_->request_sync();
   residency_->end_turn();
   if (checkpointer_->due()) checkpointer_->start(nullptr);
-  if (!removed_.empty()) free_some_removed();
+  if (freeing_) free_some_removed();
   return written;
 }
 
 void ShardStore::free_some_removed() {
-  for (size_t i = 0; i < kRemovedFreedPerTurn && !removed_.empty(); ++i) {
-    Entry::destroy(removed_.back());
-    removed_.pop_back();
-  }
-  if (removed_.empty()) {
-    removed_.shrink_to_fit();
-  } else {
-    loop_.post([] {});  // another turn, to go on
-  }
+  freeing_ = !table_.free_detached(kRemovedFreedPerTurn);
+  if (freeing_) loop_.post([] {});  // another turn, to go on
 }
 
 void ShardStore::start_background() {

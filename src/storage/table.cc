@@ -1,6 +1,8 @@
 #include "quorate/storage/table.h"
 
+#include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "run_editor.h"
 
@@ -33,20 +35,19 @@ Table::Table(unsigned shard, unsigned shards, unsigned databases)
 Table::~Table() {
   for (Database& database : databases_) {
     for (size_t index = 0; database.runs != nullptr && index < slots_; ++index) {
-      visit_cells(database.runs[index], 0, [](uint64_t, Entry* entry) {
-        Entry::destroy(entry);
-        return true;
-      });
-      editor_->clear(database.runs[index]);
+      detached_.push_back(database.runs[index]);
     }
   }
+  free_detached(SIZE_MAX);
 }
 
 void Table::insert(const object::Key& key, Entry* entry) {
   Database& database = opened(key.db);
   const size_t index = index_of(key.slot);
   editor_->insert(database.runs[index], {key.hash, entry}, database.counts[index].resident);
-  entry_bytes_ += entry->memory_bytes();
+  const size_t bytes = entry->memory_bytes();
+  entry_bytes_ += bytes;
+  database.counts[index].entry_bytes += bytes;
   count(database, index, 1);
 }
 
@@ -55,8 +56,10 @@ void Table::replace(const object::Key& key, Entry* before, Entry* after) {
   while (cell != end && cell->entry != before) ++cell;
   assert(cell != end && cell->hash == key.hash);
   cell->entry = after;
-  entry_bytes_ += after->memory_bytes();
-  entry_bytes_ -= before->memory_bytes();
+  // Modulo 2^64: may be negative.
+  const size_t more = after->memory_bytes() - before->memory_bytes();
+  entry_bytes_ += more;
+  databases_[key.db].counts[index_of(key.slot)].entry_bytes += more;
   Entry::destroy(before);
 }
 
@@ -64,24 +67,36 @@ void Table::erase(const object::Key& key, Entry* entry) {
   Database& database = databases_[key.db];
   const size_t index = index_of(key.slot);
   editor_->erase(database.runs[index], key.hash, entry);
-  entry_bytes_ -= entry->memory_bytes();
+  const size_t bytes = entry->memory_bytes();
+  entry_bytes_ -= bytes;
+  database.counts[index].entry_bytes -= bytes;
   count(database, index, -1);
   Entry::destroy(entry);
 }
 
-void Table::take_slot(uint16_t db, uint16_t slot, std::vector<Entry*>& removed) {
+void Table::detach_slot(uint16_t db, uint16_t slot) {
   Database& database = databases_[db];
   if (database.runs == nullptr) return;
   const size_t index = index_of(slot);
-  const size_t first = removed.size();
-  visit_cells(database.runs[index], 0, [&](uint64_t, Entry* entry) {
-    __builtin_prefetch(entry);
-    removed.push_back(entry);
-    return true;
-  });
-  for (size_t i = first; i < removed.size(); ++i) entry_bytes_ -= removed[i]->memory_bytes();
-  editor_->clear(database.runs[index]);
-  count(database, index, -static_cast<ptrdiff_t>(removed.size() - first));
+  SlotCounts& counts = database.counts[index];
+  if (counts.resident == 0) return;
+  detached_.push_back(std::exchange(database.runs[index], Run{}));
+  entry_bytes_ -= std::exchange(counts.entry_bytes, 0);
+  count(database, index, -static_cast<ptrdiff_t>(counts.resident));
+}
+
+bool Table::free_detached(size_t entries) {
+  while (entries > 0 && !detached_.empty()) {
+    Run& root = detached_.front();
+    const Run leaf = root.is_directory() ? root.leaves[detached_place_] : root;
+    visit_cells(leaf, 0, [](uint64_t, Entry* entry) {
+      Entry::destroy(entry);
+      return true;
+    });
+    entries -= std::min<size_t>(entries, std::max(leaf.size, 1u));
+    if (editor_->clear_next(root, detached_place_)) detached_.pop_front();
+  }
+  return detached_.empty();
 }
 
 SlotCounts& Table::counts(uint16_t db, uint16_t slot) {

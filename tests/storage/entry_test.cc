@@ -62,7 +62,7 @@ TEST(Entry, HoldsTheHighestActorAndForm) {
   const OwnedEntry entry =
       make("k", {.form = Form::tombstone, .dot = dot, .hlc = object::kMaxHlc, .payload = {}});
   entry->set_dirty(true);
-  entry->set_generation(31);
+  entry->set_generation(Entry::kGenerations - 1);
   EXPECT_EQ(entry->dot(), dot);
   EXPECT_EQ(entry->form(), Form::tombstone);
   EXPECT_EQ(entry->key(), "k");
@@ -78,10 +78,13 @@ TEST(Entry, MarksAndGenerationDoNotDisturbEachOther) {
   EXPECT_FALSE(entry->stored());
   entry->set_stored(true);
   entry->set_dirty(false);
-  entry->set_generation(31);
+  entry->set_row_expires(true);
+  entry->set_generation(Entry::kGenerations - 1);
   EXPECT_FALSE(entry->dirty());
   EXPECT_TRUE(entry->stored() && entry->referenced());
-  EXPECT_EQ(entry->generation(), 31u);
+  EXPECT_EQ(entry->generation(), Entry::kGenerations - 1);
+  entry->set_generation(0);
+  EXPECT_TRUE(entry->row_expires());
   EXPECT_EQ(entry->dot(), kDot);
 }
 

@@ -162,22 +162,49 @@ TEST_P(TableHashings, GrowsAndShrinksBackToItsFirstSize) {
   EXPECT_EQ(checked.table.size(), 0u);
 }
 
-TEST_P(TableHashings, TakesASlotWhole) {
+TEST_P(TableHashings, DetachesASlotAtOnceAndFreesItInSlices) {
   Checked checked(GetParam(), 2);
-  for (uint64_t number = 0; number < 2000; ++number)
+  for (uint64_t number = 0; number < 2000; number += 2)
     ASSERT_NO_FATAL_FAILURE(checked.insert(number));
-  std::vector<Entry*> removed{nullptr};
-  checked.table.take_slot(0, 1, removed);
-  EXPECT_EQ(removed.size(), 1001u);
-  for (Entry* entry : removed) {
-    if (entry == nullptr) continue;
-    checked.held.erase(std::stoull(std::string(entry->key().substr(1))));
-    Entry::destroy(entry);
+  const size_t memory_bytes = checked.table.memory_bytes();
+  for (uint64_t number = 1; number < 2000; number += 2)
+    ASSERT_NO_FATAL_FAILURE(checked.insert(number));
+  std::set<uint64_t> detached;
+  checked.table.visit_slot(0, 1, 0, [&](uint64_t, const Entry* entry) {
+    detached.insert(std::stoull(std::string(entry->key().substr(1))));
+    return true;
+  });
+  EXPECT_EQ(detached.size(), 1000u);
+  checked.table.detach_slot(0, 1);
+  for (const uint64_t number : detached) checked.held.erase(number);
+  ASSERT_NO_FATAL_FAILURE(checked.check());
+  ASSERT_NO_FATAL_FAILURE(checked.insert(*detached.begin()));
+  size_t slices = 1;
+  while (!checked.table.free_detached(50)) {
+    ++slices;
+    ASSERT_NO_FATAL_FAILURE(checked.check());
+    ASSERT_LT(slices, 1000u);
   }
-  EXPECT_EQ(checked.held.size(), 1000u);
+  ASSERT_NO_FATAL_FAILURE(checked.erase(*detached.begin()));
   ASSERT_NO_FATAL_FAILURE(checked.check());
-  ASSERT_NO_FATAL_FAILURE(checked.insert(1));
-  ASSERT_NO_FATAL_FAILURE(checked.check());
+  EXPECT_EQ(checked.table.memory_bytes(), memory_bytes);
+}
+
+TEST(Table, AManyTimesLargerSlotIsFreedInAsManySlicesMore) {
+  Table table(0, 1, 1);
+  (void)table.counts(0, 3);
+  const size_t empty_bytes = table.memory_bytes();
+  for (uint64_t number = 0; number < 20'000; ++number) {
+    const std::string name = std::to_string(number);
+    table.insert(key_of(name, spread(number), 3), Entry::make(name, state_of("")));
+  }
+  table.detach_slot(0, 3);
+  EXPECT_EQ(table.size(), 0u);
+  EXPECT_EQ(table.counts(0, 3).entry_bytes, 0u);
+  size_t slices = 1;
+  while (!table.free_detached(512)) ++slices;
+  EXPECT_GT(slices, 10u);
+  EXPECT_EQ(table.memory_bytes(), empty_bytes);
 }
 
 TEST_P(TableHashings, SamplesOnlyWhatItHolds) {
@@ -321,9 +348,8 @@ TEST(Table, CountsOtherThanResidentAreTheCallers) {
   table.counts(0, 9).next_expiry_ms = 7;
   const std::string name = "name";
   table.insert(key_of(name, 1, 9), Entry::make(name, state_of("")));
-  std::vector<Entry*> removed;
-  table.take_slot(0, 9, removed);
-  Entry::destroy(removed.at(0));
+  table.detach_slot(0, 9);
+  EXPECT_TRUE(table.free_detached(1));
   EXPECT_EQ(table.counts(0, 9).cold, 5u);
   EXPECT_EQ(table.counts(0, 9).next_expiry_ms, 7u);
   EXPECT_EQ(table.counts(0, 9).resident, 0u);

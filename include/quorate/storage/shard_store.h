@@ -235,7 +235,7 @@ class ShardStore {
   bool journal_failed_ = false;  // a sync has failed: only a checkpoint makes what it holds durable
   std::function<void()> on_checkpoint_, on_synced_;
   std::vector<std::pair<uint64_t, std::function<void()>>> sync_waiters_;
-  std::vector<Entry*> removed_;  // detached by a flush, freed in slices
+  bool freeing_ = false;  // what a flush has detached, in slices
   std::unique_ptr<Checkpointer> checkpointer_;
   std::unique_ptr<Residency> residency_;
   std::unique_ptr<ExpiryCycle> expiry_cycle_;

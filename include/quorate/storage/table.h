@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -27,7 +28,7 @@ namespace quorate::storage {
 class RunEditor;
 
 // What the shard keeps per (db, slot) beside the cells. Plain data: the table only stores it,
-// except `resident`, which it maintains.
+// except `resident` and `entry_bytes`, which it maintains.
 struct SlotCounts {
   uint32_t resident = 0;       // cells in the table, tombstones included
   uint32_t live = 0;           // keys a client can see (expired but not yet removed ones included)
@@ -41,6 +42,8 @@ struct SlotCounts {
   bool rows_ahead = false;
   bool rows_shared = false;  // some row on disk may hold several keys, which have one hash
   uint64_t next_expiry_ms = UINT64_MAX;  // no key of the slot expires before this
+  uint64_t entry_bytes = 0;              // of the resident entries
+  uint64_t dirty_bytes = 0;              // of the dirty ones
 };
 
 class Table {
@@ -90,9 +93,11 @@ class Table {
     return root == nullptr || visit_cells(*root, from, std::forward<Visit>(visit));
   }
 
-  // Detaches all cells of (db, slot) without destroying the entries, which are appended to
-  // `removed`.
-  void take_slot(uint16_t db, uint16_t slot, std::vector<Entry*>& removed);
+  // Removes all entries of (db, slot) at once, however many, and keeps them to be destroyed by
+  // free_detached().
+  void detach_slot(uint16_t db, uint16_t slot);
+  // Destroys about so many of them, a leaf at a time; whether all are gone.
+  bool free_detached(size_t entries);
 
   // REQUIRES: slot % shards == shard, db < databases.
   SlotCounts& counts(uint16_t db, uint16_t slot);
@@ -146,6 +151,8 @@ class Table {
   size_t database_bytes_ = 0;
   size_t entry_bytes_ = 0;
   std::unique_ptr<RunEditor> editor_;
+  std::deque<Run> detached_;
+  size_t detached_place_ = 0;  // of the first one, if it is a directory: leaves before it are gone
 };
 
 }  // namespace quorate::storage

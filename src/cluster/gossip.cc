@@ -19,6 +19,7 @@ using Kind = GossipMessage::Kind;
 constexpr unsigned kHealthMax = 8;  // Lifeguard's S
 constexpr unsigned kSuspicionSpan = 6;
 constexpr unsigned kFirstExchanges = 3;
+constexpr size_t kRelaysMax = 1024;
 // A timer that is so late says that this loop stood still and has answers to read.
 constexpr uint64_t kLatenessUs = 100'000;
 // Lists that still differ this long after the last change here will not become equal by themselves.
@@ -277,6 +278,7 @@ void GossipOfMembers::conclude_probe(bool stalled) {
 }
 
 void GossipOfMembers::relay(const NodeId& asker, const GossipMessage& message) {
+  if (relays_.size() >= kRelaysMax || !beliefs_.watches(message.target)) return;
   const uint64_t sequence = ++sequence_;
   // Before the asker's own patience ends.
   auto nack = [this, sequence] {

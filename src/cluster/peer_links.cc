@@ -44,7 +44,14 @@ PeerLink* PeerLinks::make_link(Role role, std::unique_ptr<runtime::Stream> strea
 }
 
 void PeerLinks::accept(std::unique_ptr<runtime::Stream> stream) {
-  make_link(Role::accepts, std::move(stream), {});
+  if (strangers_ >= settings_.strangers_max) {
+    ++statistics_.turned_away;
+    return;
+  }
+  ++strangers_;
+  Held held;
+  held.stranger = true;
+  make_link(Role::accepts, std::move(stream), std::move(held));
 }
 
 // ---- sending
@@ -171,7 +178,8 @@ runtime::Status PeerLinks::judge(PeerLink& link, const PeerHello& peer) {
 void PeerLinks::on_ready(PeerLink& link) {
   const NodeId node = link.peer().node;
   Held& held = links_.at(&link);
-  if (link.role() == Role::accepts) {
+  if (std::exchange(held.stranger, false)) {
+    --strangers_;
     ++statistics_.accepted;
     return;
   }
@@ -202,6 +210,7 @@ void PeerLinks::on_closed(PeerLink& link, const std::string& reason) {
   const auto at = links_.find(&link);
   const Held held = std::move(at->second);
   links_.erase(at);
+  if (held.stranger) --strangers_;
   if (held.meeting != 0) finish_meeting(held.meeting, runtime::fail(reason));
   if (!held.routed) {
     if (held.link->refusal()) ++statistics_.failed;

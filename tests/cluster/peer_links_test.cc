@@ -238,6 +238,26 @@ TEST_F(PeerLinksTest, WhoIsRefusedHearsWhy) {
   EXPECT_THAT(one.downs[0], HasSubstr("it was removed from the cluster"));
 }
 
+TEST_F(PeerLinksTest, StrangersWhoSayNothingAreFewAndSoonGone) {
+  Host& one = add(1);
+  Host& two = add(2);
+  std::vector<std::unique_ptr<sim::SimLink>> wires;
+  std::vector<std::unique_ptr<runtime::Stream>> silent;
+  const auto loop = world_.make_loop(9);
+  for (unsigned i = 0; i < 200; ++i) {
+    wires.push_back(std::make_unique<sim::SimLink>(world_, *loop, *one.loop));
+    silent.push_back(wires.back()->take(sim::SimLink::Side::first));
+    one.links->accept(wires.back()->take(sim::SimLink::Side::second));
+  }
+  EXPECT_EQ(one.links->links(), 128U);
+  EXPECT_EQ(one.links->statistics().turned_away, 72U);
+  world_.run_for(3 * kSecond);
+  EXPECT_EQ(one.links->links(), 0U);
+  two.send(1, "a friend");
+  world_.run_for(kSecond);
+  EXPECT_THAT(one.bodies(), ElementsAre("a friend"));
+}
+
 TEST_F(PeerLinksTest, DroppingEndsBothWays) {
   Host& one = add(1);
   Host& two = add(2);

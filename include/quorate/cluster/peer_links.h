@@ -50,6 +50,7 @@ struct PeerLinksSettings {
   uint64_t retry_max_us = 5'000'000;
   size_t waiting_bytes_max = 256 << 10;  // for a link that is being made, each
   size_t queued_bytes_max = 64 << 20;    // for a peer that does not read, each
+  size_t strangers_max = 128;  // accepted and not yet proved; beyond, they are turned away
 };
 
 class PeerLinks final : private PeerLinkOwner {
@@ -63,7 +64,8 @@ class PeerLinks final : private PeerLinkOwner {
   struct Statistics {
     uint64_t connected = 0, accepted = 0;  // handshakes done
     uint64_t failed = 0;                   // connections that were not, either way
-    uint64_t dropped = 0;                  // messages
+    uint64_t turned_away = 0;
+    uint64_t dropped = 0;  // messages
   };
 
   // REQUIRES: the parts outlive it.
@@ -109,6 +111,7 @@ class PeerLinks final : private PeerLinkOwner {
     object::NodeId expected{};  // of a route
     bool routed = false;
     uint64_t meeting = 0;  // 0: none
+    bool stranger = false;
   };
   struct NodeIdHash {
     size_t operator()(const object::NodeId& id) const;
@@ -138,6 +141,7 @@ class PeerLinks final : private PeerLinkOwner {
   boost::unordered_flat_map<object::NodeId, Route, NodeIdHash> routes_;
   boost::unordered_flat_map<uint64_t, Meeting> meetings_;
   uint64_t meetings_begun_ = 0;
+  size_t strangers_ = 0;
   std::vector<object::NodeId> to_flush_;
   boost::unordered_flat_map<PeerLink*, Held> links_;
 };

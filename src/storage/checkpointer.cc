@@ -167,6 +167,7 @@ bool Checkpointer::walk_slot(uint16_t slot, size_t& budget) {
     store_.clocks_.mark_saved(slot);
   }
   const unsigned databases = store_.shape().databases;
+  if (db_ == 0 && hash_ == 0) whole_ = is_small(slot);
   for (; db_ < databases; ++db_, hash_ = 0) {
     if (!store_.table_.has_database(db_)) continue;
     SlotCounts& counts = store_.table_.counts(db_, slot);
@@ -196,16 +197,23 @@ bool Checkpointer::walk_slot(uint16_t slot, size_t& budget) {
   return true;
 }
 
+bool Checkpointer::is_small(uint16_t slot) const {
+  uint64_t entries = 0;
+  for (unsigned db = 0; db < store_.shape().databases; ++db) {
+    const SlotCounts& counts = std::as_const(store_.table_).counts(static_cast<uint16_t>(db), slot);
+    if (counts.dirty != 0) entries += counts.resident;
+  }
+  return entries <= store_.settings_.checkpoint_whole_slot_keys;
+}
+
 bool Checkpointer::walk_database(uint16_t slot, uint16_t db, size_t& budget) {
   std::vector<Entry*> group;  // the entries of one hash
   uint64_t group_hash = 0;
-  const bool whole =
-      store_.table_.counts(db, slot).resident <= store_.settings_.checkpoint_whole_slot_keys;
   const bool complete = store_.table_.visit_slot(db, slot, hash_, [&](uint64_t hash, Entry* entry) {
     if (!group.empty() && hash != group_hash) {
       take_group(slot, db, group_hash, group);
       group.clear();
-      if ((budget == 0 && !whole) || batch_->memory_bytes() >= kBatchBytes + kWholeSlotBytes) {
+      if ((budget == 0 && !whole_) || batch_->memory_bytes() >= kBatchBytes + kWholeSlotBytes) {
         hash_ = hash;
         return false;
       }
@@ -258,8 +266,8 @@ void Checkpointer::save_counts(uint16_t slot) {
     if (!store_.table_.has_database(db)) continue;
     const SlotCounts& counts = store_.table_.counts(db, slot);
     if (counts.on_disk == 0) continue;
-    saved.push_back({db, counts.on_disk, counts.volatile_on_disk, counts.next_expiry_ms,
-                     counts.rows_ahead, counts.rows_shared});
+    saved.push_back({db, counts.on_disk, std::min(counts.volatile_on_disk, counts.on_disk),
+                     counts.next_expiry_ms, counts.rows_ahead, counts.rows_shared});
   }
   batch_->meta.push_back({count_record_name(slot), encode_counts(saved), batch_->rows.size()});
 }

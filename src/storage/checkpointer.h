@@ -43,6 +43,7 @@ class Checkpointer {
   void begin();
   void slice();
   bool walk_slot(uint16_t slot, size_t& budget);
+  bool is_small(uint16_t slot) const;
   bool walk_database(uint16_t slot, uint16_t db, size_t& budget);
   void take_group(uint16_t slot, uint16_t db, uint64_t hash, const std::vector<Entry*>& group);
   void save_counts(uint16_t slot);
@@ -76,6 +77,7 @@ class Checkpointer {
   uint16_t db_ = 0;
   uint64_t hash_ = 0;
   bool slot_touched_ = false;  // something of it is in the batch, or its clock has moved
+  bool whole_ = false;         // it is small enough to be taken in one turn
   bool in_parts_ = false;      // changes came between what was taken of it and the rest
   std::string clock_;          // as it was when the walk entered the slot
 };

@@ -93,6 +93,12 @@ void ExpiryCycle::scan_cold(RowKey from, uint64_t next_ms) {
         if (more && !rows.empty()) {
           return scan_cold({from.slot, from.db, rows.back().key.hash + 1}, next);
         }
+        // Those in memory, which may be newer than the scan.
+        store_.table().visit_slot(from.db, from.slot, 0, [&](uint64_t, const Entry* entry) {
+          const bool expires = entry->form() != Form::tombstone && entry->expiry_ms() != 0;
+          if (expires) next = std::min(next, entry->expiry_ms());
+          return true;
+        });
         // What is due now is being loaded: look again in the next cycle.
         store_.table_.counts(from.db, from.slot).next_expiry_ms =
             std::max(next, now + kCycleUs / 1000);

@@ -53,7 +53,7 @@ class Replay {
       std::string_view rest = std::string_view(bytes_).substr(begin, batch.end - begin);
       begin = batch.end;
       while (!rest.empty()) {
-        const auto record = decode_record(rest);
+        auto record = decode_record(rest);
         if (!record || record->slot >= object::kSlots) {
           return runtime::fail("the journal of generation " + std::to_string(batch.generation) +
                                ", shard " + std::to_string(batch.shard) +
@@ -66,6 +66,8 @@ class Replay {
                                ": start with 'databases' at least " +
                                std::to_string(record->db + 1));
         }
+        // What a repair cuts away may be what later records speak of.
+        if (task_.repair) record->before = Before::unknown;
         records_.emplace_back(*record, &shard);
       }
     }

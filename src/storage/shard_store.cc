@@ -175,9 +175,10 @@ void ShardStore::flush_slot(uint16_t db, uint16_t slot) {
   slot_counts.dirty = 0;
   slot_counts.live = slot_counts.cold = slot_counts.volatile_keys = 0;
   slot_counts.next_expiry_ms = UINT64_MAX;
-  // Rows written by the checkpoint under way count too: their batch may commit after this.
-  slot_counts.rows_stale =
-      slot_counts.rows_stale || slot_counts.on_disk != 0 || checkpoint_running();
+  // Even if none are known of: those of a checkpoint under way may be committed after this, and
+  // what a part of a slot saved before a crash may have left out rows that an earlier flush made
+  // stale.
+  slot_counts.rows_stale = true;
   slot_counts.on_disk = slot_counts.volatile_on_disk = 0;
   slot_counts.rows_shared = false;
 }

@@ -18,7 +18,7 @@ LivenessTable::Outcome LivenessTable::apply(const LivenessRumor& rumor) {
     belief.accusers.push_back(rumor.from);
     return Outcome::confirmed;
   }
-  if (!newer && !(same && rumor.liveness > belief.liveness)) return Outcome::known;
+  if (!newer && (!same || rumor.liveness <= belief.liveness)) return Outcome::known;
   belief.liveness = rumor.liveness;
   belief.incarnation = rumor.incarnation;
   belief.accusers.clear();

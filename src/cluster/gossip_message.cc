@@ -1,7 +1,6 @@
 #include "cluster/gossip_message.h"
 
-#include <algorithm>
-
+#include "quorate/cluster/node_id.h"
 #include "quorate/object/codec.h"
 
 namespace quorate::cluster {
@@ -14,20 +13,9 @@ constexpr uint8_t kFormat = 1;
 constexpr size_t kRumorBytesMin = 2 + 2 * sizeof(object::NodeId);
 constexpr size_t kRecordBytesMin = 20;
 
-void write_node(ByteWriter& out, const object::NodeId& id) {
-  out.raw({reinterpret_cast<const char*>(id.data()), id.size()});
-}
-
-object::NodeId read_node(ByteReader& in) {
-  object::NodeId id{};
-  const std::string_view bytes = in.raw(id.size());
-  std::copy(bytes.begin(), bytes.end(), id.begin());
-  return id;
-}
-
 LivenessRumor read_rumor(ByteReader& in) {
   LivenessRumor rumor;
-  rumor.about = read_node(in);
+  rumor.about = read_node_id(in);
   const uint8_t liveness = in.byte();
   if (liveness > static_cast<uint8_t>(Liveness::dead)) {
     in.reject();
@@ -37,7 +25,7 @@ LivenessRumor read_rumor(ByteReader& in) {
   rumor.incarnation = in.varint();
   // So that it can be refuted.
   if (rumor.incarnation == UINT64_MAX) in.reject();
-  rumor.from = read_node(in);
+  rumor.from = read_node_id(in);
   return rumor;
 }
 
@@ -54,15 +42,15 @@ std::string encode_gossip(const GossipMessage& message) {
   out.byte(kFormat);
   out.byte(static_cast<uint8_t>(message.kind));
   out.varint(message.sequence);
-  write_node(out, message.target);
+  write_node_id(out, message.target);
   out.fixed64(message.digest);
   const News& news = message.news;
   out.varint(news.liveness.size());
   for (const LivenessRumor& rumor : news.liveness) {
-    write_node(out, rumor.about);
+    write_node_id(out, rumor.about);
     out.byte(static_cast<uint8_t>(rumor.liveness));
     out.varint(rumor.incarnation);
-    write_node(out, rumor.from);
+    write_node_id(out, rumor.from);
   }
   out.varint(news.members.size());
   for (const Member& member : news.members) member.encode(out);
@@ -82,7 +70,7 @@ std::optional<GossipMessage> decode_gossip(std::string_view bytes) {
   }
   message.kind = static_cast<GossipMessage::Kind>(kind);
   message.sequence = in.varint();
-  message.target = read_node(in);
+  message.target = read_node_id(in);
   message.digest = in.fixed64();
   read_all(in, kRumorBytesMin, message.news.liveness, read_rumor);
   read_all(in, kRecordBytesMin, message.news.members, Member::decode);

@@ -7,21 +7,13 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
-#include <cstring>
 #include <vector>
+
+#include "quorate/cluster/node_id.h"
 
 #include "cluster/gossip_message.h"
 
 namespace quorate::cluster {
-
-// Node ids are random: any eight of their bytes are a hash.
-struct NodeIdHash {
-  size_t operator()(const object::NodeId& id) const {
-    size_t hash = 0;
-    std::memcpy(&hash, id.data(), sizeof hash);
-    return hash;
-  }
-};
 
 class LivenessTable {
  public:

@@ -1,7 +1,8 @@
 #include "quorate/cluster/member.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+
+#include "quorate/cluster/node_id.h"
 
 namespace quorate::cluster {
 namespace {
@@ -19,17 +20,6 @@ uint64_t read_up_to(object::ByteReader& in, uint64_t max) {
   const uint64_t value = in.varint();
   if (value > max) in.reject();
   return in.ok() ? value : 0;
-}
-
-object::NodeId read_node(object::ByteReader& in) {
-  object::NodeId id{};
-  const std::string_view bytes = in.raw(id.size());
-  std::copy(bytes.begin(), bytes.end(), id.begin());
-  return id;
-}
-
-void write_node(object::ByteWriter& out, const object::NodeId& id) {
-  out.raw({reinterpret_cast<const char*>(id.data()), id.size()});
 }
 
 // Versions are counted up by hand and by machines, never to here.
@@ -63,7 +53,7 @@ std::string node_address_text(const NodeAddress& address) {
 
 void Member::encode(object::ByteWriter& out) const {
   out.byte(kFormat);
-  write_node(out, id);
+  write_node_id(out, id);
   out.varint(version);
   out.byte(static_cast<uint8_t>(status));
   out.varint(epoch);
@@ -80,7 +70,7 @@ void Member::encode(object::ByteWriter& out) const {
 Member Member::decode(object::ByteReader& in) {
   Member member;
   read_format(in);
-  member.id = read_node(in);
+  member.id = read_node_id(in);
   member.version = read_up_to(in, kVersionMax);
   const uint8_t status = in.byte();
   if (status < static_cast<uint8_t>(MemberStatus::joining) ||
@@ -109,7 +99,7 @@ void Setting::encode(object::ByteWriter& out) const {
   out.byte(kFormat);
   out.sized(name);
   out.varint(version);
-  write_node(out, writer);
+  write_node_id(out, writer);
   out.sized(value);
 }
 
@@ -119,7 +109,7 @@ Setting Setting::decode(object::ByteReader& in) {
   setting.name = in.sized();
   if (setting.name.size() > kNameBytesMax) in.reject();
   setting.version = read_up_to(in, kVersionMax);
-  setting.writer = read_node(in);
+  setting.writer = read_node_id(in);
   setting.value = in.sized();
   if (setting.value.size() > kValueBytesMax) in.reject();
   return setting;

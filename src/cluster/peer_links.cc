@@ -1,7 +1,6 @@
 #include "quorate/cluster/peer_links.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace quorate::cluster {
 namespace {
@@ -13,12 +12,6 @@ constexpr size_t kReadBufferBytes = size_t{256} << 10;
 constexpr unsigned kDoublingsMax = 16;
 
 }  // namespace
-
-size_t PeerLinks::NodeIdHash::operator()(const NodeId& id) const {
-  size_t hash = 0;
-  std::memcpy(&hash, id.data(), sizeof hash);
-  return hash;
-}
 
 PeerLinks::PeerLinks(Parts parts, PeerLinksSettings settings)
     : loop_(parts.loop),

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "quorate/cluster/member.h"
+#include "quorate/cluster/node_id.h"
 #include "quorate/cluster/peer_link.h"
 #include "quorate/runtime/connector.h"
 #include "quorate/runtime/loop.h"
@@ -112,9 +113,6 @@ class PeerLinks final : private PeerLinkOwner {
     bool routed = false;
     uint64_t meeting = 0;  // 0: none
     bool stranger = false;
-  };
-  struct NodeIdHash {
-    size_t operator()(const object::NodeId& id) const;
   };
 
   // PeerLinkOwner

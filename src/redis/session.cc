@@ -19,6 +19,8 @@ constexpr size_t kBlockedInputBytesMax = 1 << 20;
 constexpr size_t kPendingMax = 4096;
 // Of input that was waiting, what is run in one turn.
 constexpr size_t kWaitingBytesPerTurn = 64 * 1024;
+// After so long a turn the rest of what was read waits for the next: others want to be answered.
+constexpr uint64_t kLongTurnUs = 4000;
 
 }  // namespace
 
@@ -138,6 +140,7 @@ void Session::finish_read(std::string_view input) {
   if (!input.empty()) {
     input_.assign(input);
     input_end_ = input_.size();
+    if (std::exchange(late_, false)) drain_pending();
   }
   end_read();
 }
@@ -174,6 +177,10 @@ void Session::process() {
 size_t Session::take_batches(std::string_view input, size_t enough) {
   size_t done = 0;
   while (done < std::min(enough, input.size()) && !blocked_ && !client_.close_after_reply) {
+    if (done > 0 && engine_.loop().turn_us() > kLongTurnUs) {
+      late_ = true;
+      break;
+    }
     const size_t taken = take_batch(input.substr(done));
     if (taken == 0) break;
     done += taken;

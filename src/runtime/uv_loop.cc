@@ -25,20 +25,25 @@ uint64_t read_clock_us(clockid_t id) {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
 }
 
-// Each time is read on its first use in a turn, then kept until the turn ends.
+// Both times are read on the first use of either in a turn, then kept until the turn ends.
 class TurnClock final : public Clock {
  public:
   uint64_t wall_ms() const override {
-    if (wall_ms_ == 0) wall_ms_ = read_clock_us(CLOCK_REALTIME) / 1000;
+    if (wall_ms_ == 0) read();
     return wall_ms_;
   }
   uint64_t monotonic_us() const override {
-    if (monotonic_us_ == 0) monotonic_us_ = read_clock_us(CLOCK_MONOTONIC);
+    if (wall_ms_ == 0) read();
     return monotonic_us_;
   }
-  void end_turn() { wall_ms_ = monotonic_us_ = 0; }
+  void end_turn() { wall_ms_ = 0; }
 
  private:
+  void read() const {
+    wall_ms_ = read_clock_us(CLOCK_REALTIME) / 1000;
+    monotonic_us_ = read_clock_us(CLOCK_MONOTONIC);
+  }
+
   mutable uint64_t wall_ms_ = 0;  // 0: not read yet
   mutable uint64_t monotonic_us_ = 0;
 };
@@ -202,6 +207,10 @@ class UvLoopImpl final : public UvLoop {
     return std::make_unique<UvTimer>(&loop_, delay_us, repeat_us, std::move(task), timers_fired_);
   }
   void set_turn_end(Task hook) override { turn_end_ = std::move(hook); }
+  uint64_t turn_us() const override {
+    const uint64_t began = clock_.monotonic_us();
+    return read_clock_us(CLOCK_MONOTONIC) - began;
+  }
 
   Result<std::unique_ptr<Listener>> listen_tcp(const std::string& host, uint16_t port, int backlog,
                                                AcceptHandler on_accept) override;

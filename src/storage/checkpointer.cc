@@ -15,6 +15,9 @@ constexpr uint64_t kBatchBytes = 4ull << 20;
 constexpr uint64_t kTransactionBytes = 8ull << 20;
 constexpr size_t kRowsPerGiveWay = 32;  // at up to 11 µs a put
 constexpr size_t kEntriesPerSlice = 256;
+// See residency.cc.
+constexpr uint64_t kSliceUs = 1000;
+constexpr size_t kEntriesPerLook = 16;
 // By how much a slot that is taken in one turn may exceed a batch.
 constexpr uint64_t kWholeSlotBytes = 4ull << 20;
 constexpr size_t kSlotsPerSlice = 1024;
@@ -138,7 +141,8 @@ void Checkpointer::begin() {
   slot_ = store_.shape().shard;
   committed_slot_ = 0;
   db_ = 0;
-  hash_ = 0;
+  hash_ = touch_hash_ = 0;
+  touch_db_ = 0;
   slot_touched_ = in_parts_ = false;
   clock_.clear();
   batch_ = std::make_shared<Batch>();
@@ -147,17 +151,43 @@ void Checkpointer::begin() {
 
 void Checkpointer::slice() {
   size_t budget = kEntriesPerSlice;
+  slice_until_us_ = store_.loop_.turn_us() + kSliceUs;
   for (size_t slots = 0; slots < kSlotsPerSlice && budget > 0; ++slots) {
     if (slot_ >= object::kSlots) {
       batch_->last = true;
       return send();
     }
+    if (!touch_slot(static_cast<uint16_t>(slot_))) break;
     if (!walk_slot(static_cast<uint16_t>(slot_), budget)) break;
     next_slot();
     if (batch_->full()) return send();
   }
   if (batch_->full()) return send();
   store_.loop_.post([this] { slice(); });
+}
+
+// Brings back into memory what a slot that will be taken in one turn has there, over several turns
+// if need be. True when it is done.
+bool Checkpointer::touch_slot(uint16_t slot) {
+  if (hash_ != 0 || db_ != 0 || !is_small(slot)) return true;
+  size_t touched = 0;
+  for (; touch_db_ < store_.shape().databases; ++touch_db_, touch_hash_ = 0) {
+    if (!store_.table_.has_database(touch_db_)) continue;
+    if (std::as_const(store_.table_).counts(touch_db_, slot).dirty == 0) continue;
+    const bool complete =
+        store_.table_.visit_slot(touch_db_, slot, touch_hash_, [&](uint64_t hash, Entry* entry) {
+          if (touched % kEntriesPerLook == kEntriesPerLook - 1 && hash != touch_hash_ &&
+              store_.loop_.turn_us() > slice_until_us_) {
+            touch_hash_ = hash;
+            return false;
+          }
+          ++touched;
+          entry->touch_memory();
+          return true;
+        });
+    if (!complete) return false;
+  }
+  return true;
 }
 
 // True when the whole slot is in the batch, false when the budget or the batch was full before.
@@ -221,6 +251,8 @@ bool Checkpointer::walk_database(uint16_t slot, uint16_t db, size_t& budget) {
     group_hash = hash;
     group.push_back(entry);
     if (budget > 0) --budget;
+    if (!whole_ && budget % kEntriesPerLook == 0 && store_.loop_.turn_us() > slice_until_us_)
+      budget = 0;
     return true;
   });
   if (complete && !group.empty()) take_group(slot, db, group_hash, group);
@@ -282,7 +314,8 @@ void Checkpointer::set_rows_ahead(uint16_t slot, bool ahead) {
 void Checkpointer::next_slot() {
   slot_ += store_.shape().shards;
   db_ = 0;
-  hash_ = 0;
+  hash_ = touch_hash_ = 0;
+  touch_db_ = 0;
   slot_touched_ = in_parts_ = false;
   clock_.clear();
 }

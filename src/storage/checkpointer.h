@@ -42,6 +42,7 @@ class Checkpointer {
 
   void begin();
   void slice();
+  bool touch_slot(uint16_t slot);
   bool walk_slot(uint16_t slot, size_t& budget);
   bool is_small(uint16_t slot) const;
   bool walk_database(uint16_t slot, uint16_t db, size_t& budget);
@@ -76,10 +77,13 @@ class Checkpointer {
   unsigned slot_ = 0;
   uint16_t db_ = 0;
   uint64_t hash_ = 0;
-  bool slot_touched_ = false;  // something of it is in the batch, or its clock has moved
-  bool whole_ = false;         // it is small enough to be taken in one turn
-  bool in_parts_ = false;      // changes came between what was taken of it and the rest
-  std::string clock_;          // as it was when the walk entered the slot
+  uint16_t touch_db_ = 0;  // how far touch_slot() has come
+  uint64_t touch_hash_ = 0;
+  uint64_t slice_until_us_ = 0;  // of the turn
+  bool slot_touched_ = false;    // something of it is in the batch, or its clock has moved
+  bool whole_ = false;           // it is small enough to be taken in one turn
+  bool in_parts_ = false;        // changes came between what was taken of it and the rest
+  std::string clock_;            // as it was when the walk entered the slot
 };
 
 }  // namespace quorate::storage

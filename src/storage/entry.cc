@@ -113,6 +113,11 @@ void Entry::set_expiry(uint64_t expiry_ms, object::Dot dot, object::Hlc hlc) {
 
 size_t Entry::memory_bytes() const { return allocated_bytes() + blob_memory_bytes(payload_bytes_); }
 
+void Entry::touch_memory() const {
+  const char* last = bytes() + tail_bytes(key_bytes_, payload_bytes_) - 1;
+  [[maybe_unused]] const volatile char byte = *static_cast<const volatile char*>(last);
+}
+
 size_t Entry::allocated_bytes() const {
   return allocation_bytes(sizeof(Entry) + tail_bytes(key_bytes_, payload_bytes_));
 }

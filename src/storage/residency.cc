@@ -13,6 +13,11 @@ namespace {
 
 constexpr size_t kDemotedPerTurn = 512;
 constexpr size_t kCellsPerTurn = 2048;
+// A page of memory that was not used for seconds may take the machine 50 µs to bring back: what
+// goes through old entries also stops when it has taken so long, which it asks now and then.
+constexpr uint64_t kDemotionUs = 1000;
+constexpr uint64_t kArrivalsUs = 2000;
+constexpr size_t kCellsPerLook = 32;
 constexpr size_t kEvictedPerTurn = 64;
 constexpr size_t kLoadedPerTurn = 256;
 constexpr size_t kWarmRows = 512;
@@ -81,7 +86,9 @@ void Residency::read_wanted() {
 // Each result runs the commands that wait for it: so many a turn. Rows that were read before a
 // flush may speak of keys that are gone: they are read again.
 void Residency::take_arrived() {
+  const uint64_t until_us = store_.loop_.turn_us() + kArrivalsUs;
   for (size_t budget = kLoadedPerTurn; budget > 0 && !arrived_.empty(); --budget) {
+    if (store_.loop_.turn_us() > until_us) break;
     Arrived& front = arrived_.front();
     const ColdResult& result = front.results[front.taken];
     if (front.flushes == store_.flushes_) {
@@ -176,6 +183,7 @@ bool Residency::demotable(const Entry* entry, uint16_t slot) const {
 void Residency::demote_some() {
   const auto& shape = store_.shape();
   size_t budget = kCellsPerTurn;
+  hand_until_us_ = store_.loop_.turn_us() + kDemotionUs;
   const size_t before = store_.statistics_.demoted_keys;
   const unsigned places = shape.slots() * shape.databases;
   for (unsigned place = 0; place < places && budget > 0; ++place) {
@@ -217,6 +225,7 @@ bool Residency::demote_slot(uint16_t db, uint16_t slot, size_t& budget) {
           group_hash = hash;
         }
         if (budget > 0) --budget;
+        if (budget % kCellsPerLook == 0 && store_.loop_.turn_us() > hand_until_us_) budget = 0;
         if (entry->referenced() || !demotable(entry, slot)) {
           entry->set_referenced(false);
           group_stays = true;

@@ -70,6 +70,7 @@ class Residency {
   unsigned hand_slot_ = 0;
   uint64_t hand_hash_ = 0;
   uint16_t hand_db_ = 0;
+  uint64_t hand_until_us_ = 0;  // of the turn
   std::vector<std::pair<uint64_t, Entry*>> victims_;
 
   // Warming.

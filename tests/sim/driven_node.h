@@ -42,6 +42,8 @@ class DrivenNode {
                      world_.now_us() + kPatienceUs);
     return wire.to_client;
   }
+  SimLoop& loop() { return *node_.shards()[0].loop; }
+  const storage::ShardStore& store() { return *node_.shards()[0].store; }
   void pass(uint64_t us) { world_.run_for(us); }
   void begin_checkpoint(std::function<void()> done) {
     node_.shards()[0].loop->post([store = node_.shards()[0].store.get(), done = std::move(done)] {

@@ -137,6 +137,7 @@ void SimLoop::run_turn() {
   state->turn_at_us = UINT64_MAX;
   if (world_.now_us() < still_until_us_) return schedule_turn(still_until_us_);
   ++turns_;
+  this_turn_us_ = 0;
   run_due_timers();
   // What is posted meanwhile is for the next turn.
   std::deque<runtime::Task> tasks = std::exchange(state->inbox, {});
@@ -184,6 +185,16 @@ std::unique_ptr<runtime::Timer> SimLoop::start_timer(uint64_t delay_us, uint64_t
     schedule_turn(due_us + world_.draw(wakeup_));
   }
   return std::make_unique<SimTimer>(std::weak_ptr(state_), id);
+}
+
+uint64_t SimLoop::turn_us() const {
+  constexpr uint64_t kOneIn = 16, kLongTurnUs = 10'000;
+  if (look_us_ != 0) {
+    this_turn_us_ += look_us_;
+    longest_turn_us_ = std::max(longest_turn_us_, this_turn_us_);
+    return this_turn_us_;
+  }
+  return world_.random().next() % kOneIn == 0 ? kLongTurnUs : 0;
 }
 
 void SimLoop::set_turn_end(runtime::Task hook) {

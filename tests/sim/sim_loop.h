@@ -101,6 +101,11 @@ class SimLoop final : public runtime::Loop {
   std::unique_ptr<runtime::Timer> start_timer(uint64_t delay_us, uint64_t repeat_us,
                                               runtime::Task task) override;
   void set_turn_end(runtime::Task hook) override;
+  // Turns take no virtual time; now and then, as the seed says, one seems to have lasted long.
+  uint64_t turn_us() const override;
+  // From now on every turn has lasted so much longer each time somebody asks.
+  void let_looks_cost(uint64_t us) { look_us_ = us; }
+  uint64_t longest_turn_us() const { return longest_turn_us_; }
 
   // No turn begins before that time: the thread does something else, or its process is stopped.
   void stand_still_until(uint64_t time_us) { still_until_us_ = time_us; }
@@ -148,6 +153,8 @@ class SimLoop final : public runtime::Loop {
   TurnClock clock_{*this};
   std::shared_ptr<State> state_ = std::make_shared<State>();
   uint64_t still_until_us_ = 0;
+  uint64_t look_us_ = 0;
+  mutable uint64_t this_turn_us_ = 0, longest_turn_us_ = 0;
   uint64_t timers_started_ = 0;
   uint64_t turns_ = 0;
 };

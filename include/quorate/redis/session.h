@@ -104,6 +104,7 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   size_t input_end_ = 0;      // of the bytes in input_
   bool reading_own_ = false;  // the read under way goes to input_
   bool gathered_ = false;     // TurnInput holds the last read
+  bool late_ = false;         // the turn had lasted too long to run all that was read
   OutputBuffer out_, in_flight_;
   std::deque<PendingReply> pending_;
   std::vector<std::shared_ptr<ForwardedBatch>> forwarded_;  // by shard, being filled

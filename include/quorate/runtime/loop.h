@@ -28,6 +28,9 @@ class Loop : public Executor {
   [[nodiscard]] virtual std::unique_ptr<Timer> start_timer(uint64_t delay_us, uint64_t repeat_us,
                                                            Task task) = 0;
   virtual void set_turn_end(Task hook) = 0;
+  // How long the turn has lasted. Work that may as well be spread over turns asks it now and then:
+  // memory or a disk may be slower than any count of items foresees.
+  virtual uint64_t turn_us() const = 0;
 };
 
 }  // namespace quorate::runtime

@@ -101,6 +101,8 @@ class Entry {
 
   // What the allocator spends on this entry, its own blob included.
   size_t memory_bytes() const;
+  // Reads its first and last byte, so that its memory is at hand.
+  void touch_memory() const;
 
  private:
   static constexpr uint8_t kDirty = 1, kStored = 2, kReferenced = 4, kRowExpires = 8;

@@ -1,0 +1,139 @@
+// PeerCalls: questions to other nodes and their answers, over the links of one lane.
+//
+// call() sends a question to a service of another node and calls back exactly once: with the
+// answer, or with what became of it. What matters to whoever must not do a thing twice is kept
+// apart: `not_sent` says that the other node never saw the question, `no_answer` that it may have
+// (its connection ended, or the deadline passed). A service answers when it can, from a later turn
+// if it likes; an answer that comes after the caller gave up is dropped. Questions to one node
+// arrive in the order in which they were asked as long as its connection lasts; answers come in any
+// order.
+//
+// Bodies of questions and answers are the services' own matter. Who does not know a service answers
+// so, and the caller is told: two releases share a cluster. Thread: that of the loop. Units:
+// microseconds, bytes. Source: DESIGN 7, 8.
+#pragma once
+
+#include <array>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "quorate/cluster/peer_links.h"
+
+namespace quorate::cluster {
+
+enum class CallFailure : uint8_t {
+  not_sent,         // the node cannot be reached, or does not keep up
+  no_answer,        // it may have seen the question
+  unknown_service,  // it has seen it and has done nothing
+};
+
+// Who may connect, and where who is to be reached.
+class PeerDirectory {
+ public:
+  virtual ~PeerDirectory() = default;
+  virtual std::optional<NodeAddress> address_of(const object::NodeId& node) = 0;
+  virtual runtime::Status judge(const PeerHello& peer) = 0;
+  virtual void on_up(const object::NodeId& /*node*/) {}
+  virtual void on_down(const object::NodeId& /*node*/, const std::string& /*reason*/) {}
+};
+
+class PeerCalls final : private PeerLinksOwner {
+ public:
+  struct Parts {
+    runtime::Loop& loop;
+    runtime::Connector& connector;
+    runtime::Random& random;
+    PeerDirectory& directory;
+  };
+  struct Statistics {
+    uint64_t asked = 0, answered = 0;  // by this node's questions
+    uint64_t not_sent = 0, no_answer = 0;
+    uint64_t served = 0;     // questions of others
+    uint64_t malformed = 0;  // messages
+    uint64_t late = 0;       // answers that nobody waited for any more
+  };
+
+  // The way back to who asked. To be used once, on the loop's thread, while the PeerCalls lives; a
+  // question that is never answered ends at its caller's deadline.
+  class Reply {
+   public:
+    void operator()(std::string_view body) const { calls_->answer(to_, id_, body); }
+
+   private:
+    friend class PeerCalls;
+    Reply(PeerCalls& calls, const object::NodeId& to, uint64_t id)
+        : calls_(&calls), to_(to), id_(id) {}
+    PeerCalls* calls_;
+    object::NodeId to_;
+    uint64_t id_;
+  };
+  // `body` is valid until this returns.
+  using Service =
+      std::function<void(const object::NodeId& from, std::string_view body, Reply reply)>;
+  using Answer = std::expected<std::string_view, CallFailure>;
+  using Done = std::move_only_function<void(Answer)>;
+
+  // REQUIRES: the parts outlive it.
+  PeerCalls(Parts parts, PeerLinksSettings settings);
+  ~PeerCalls() override;
+  PeerCalls(const PeerCalls&) = delete;
+  PeerCalls& operator=(const PeerCalls&) = delete;
+
+  PeerLinks& links() { return links_; }
+  // Before the first question can arrive.
+  void serve(uint8_t service, Service handler);
+  // `done` may be called before this returns, with not_sent.
+  void call(const object::NodeId& to, uint8_t service, std::string_view body, uint64_t timeout_us,
+            Done done);
+  // At the end of each turn: one write for each node.
+  void flush() { links_.flush(); }
+
+  size_t open_calls() const { return open_.size(); }
+  const Statistics& statistics() const { return statistics_; }
+
+ private:
+  enum Type : uint8_t { question = 1, answered = 2, unknown = 3 };
+  struct Open {
+    object::NodeId to{};
+    uint64_t deadline_us = 0;
+    bool sent = false;  // or waiting for its connection
+    Done done;
+  };
+
+  // PeerLinksOwner
+  std::optional<NodeAddress> address_of(const object::NodeId& node) override {
+    return directory_.address_of(node);
+  }
+  runtime::Status judge(const PeerHello& peer) override { return directory_.judge(peer); }
+  void on_message(const object::NodeId& from, uint8_t type, std::string_view body) override;
+  void on_up(const object::NodeId& node) override;
+  void on_down(const object::NodeId& node, const std::string& reason) override;
+
+  void serve_question(const object::NodeId& from, uint64_t id, std::string_view rest);
+  void answer(const object::NodeId& to, uint64_t id, std::string_view body);
+  bool send(const object::NodeId& to, Type type, uint64_t id, std::string_view body);
+  void finish(uint64_t id, Answer result);
+  void give_up_late_ones();
+  void watch(uint64_t deadline_us);
+
+  runtime::Loop& loop_;
+  PeerDirectory& directory_;
+  std::array<Service, 256> services_;
+  // In the order of asking. Numbers begin anywhere, so that an answer to an earlier life is not
+  // taken for one to this.
+  boost::unordered_flat_map<uint64_t, Open> open_;
+  uint64_t next_id_;
+  std::string message_;  // being put together
+  std::unique_ptr<runtime::Timer> timer_;
+  uint64_t watched_us_ = UINT64_MAX;  // when it is due
+  Statistics statistics_;
+  PeerLinks links_;  // the first to go
+};
+
+}  // namespace quorate::cluster

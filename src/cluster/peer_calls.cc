@@ -1,0 +1,152 @@
+#include "quorate/cluster/peer_calls.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "quorate/object/codec.h"
+
+namespace quorate::cluster {
+using object::NodeId;
+
+PeerCalls::PeerCalls(Parts parts, PeerLinksSettings settings)
+    : loop_(parts.loop),
+      directory_(parts.directory),
+      next_id_(parts.random.next()),
+      links_(PeerLinks::Parts{parts.loop, parts.connector, parts.random, *this},
+             std::move(settings)) {}
+
+PeerCalls::~PeerCalls() = default;
+
+void PeerCalls::serve(uint8_t service, Service handler) { services_[service] = std::move(handler); }
+
+bool PeerCalls::send(const NodeId& to, Type type, uint64_t id, std::string_view body) {
+  // Behind the number: of a question the service, then its own.
+  message_.clear();
+  object::ByteWriter writer(message_);
+  writer.fixed64(id);
+  writer.raw(body);
+  return links_.send(to, type, message_);
+}
+
+// ---- asking
+
+void PeerCalls::call(const NodeId& to, uint8_t service, std::string_view body, uint64_t timeout_us,
+                     Done done) {
+  const uint64_t id = next_id_++;
+  message_.clear();
+  object::ByteWriter writer(message_);
+  writer.fixed64(id);
+  writer.byte(service);
+  writer.raw(body);
+  const bool up = links_.up(to);
+  ++statistics_.asked;
+  if (!links_.send(to, question, message_)) {
+    ++statistics_.not_sent;
+    return done(std::unexpected(CallFailure::not_sent));
+  }
+  const uint64_t deadline_us = loop_.clock().monotonic_us() + timeout_us;
+  open_.emplace(id, Open{to, deadline_us, up, std::move(done)});
+  watch(deadline_us);
+}
+
+void PeerCalls::finish(uint64_t id, Answer result) {
+  const auto at = open_.find(id);
+  if (at == open_.end()) {
+    ++statistics_.late;
+    return;
+  }
+  Done done = std::move(at->second.done);
+  open_.erase(at);
+  if (result) {
+    ++statistics_.answered;
+  } else if (result.error() == CallFailure::not_sent) {
+    ++statistics_.not_sent;
+  } else if (result.error() == CallFailure::no_answer) {
+    ++statistics_.no_answer;
+  }
+  done(result);
+}
+
+void PeerCalls::on_up(const NodeId& node) {
+  for (auto& [id, open] : open_) open.sent = open.sent || open.to == node;
+  directory_.on_up(node);
+}
+
+void PeerCalls::on_down(const NodeId& node, const std::string& reason) {
+  std::vector<std::pair<uint64_t, bool>> lost;
+  for (const auto& [id, open] : open_) {
+    if (open.to == node) lost.emplace_back(id, open.sent);
+  }
+  for (const auto& [id, sent] : lost) {
+    finish(id, std::unexpected(sent ? CallFailure::no_answer : CallFailure::not_sent));
+  }
+  directory_.on_down(node, reason);
+}
+
+void PeerCalls::watch(uint64_t deadline_us) {
+  if (watched_us_ <= deadline_us) return;
+  watched_us_ = deadline_us;
+  const uint64_t now = loop_.clock().monotonic_us();
+  timer_ = loop_.start_timer(deadline_us - std::min(deadline_us, now), 0,
+                             [this] { give_up_late_ones(); });
+}
+
+void PeerCalls::give_up_late_ones() {
+  const uint64_t now = loop_.clock().monotonic_us();
+  std::vector<uint64_t> late;
+  uint64_t next_us = UINT64_MAX;
+  for (const auto& [id, open] : open_) {
+    if (open.deadline_us <= now) {
+      late.push_back(id);
+    } else {
+      next_us = std::min(next_us, open.deadline_us);
+    }
+  }
+  watched_us_ = UINT64_MAX;
+  if (next_us != UINT64_MAX) watch(next_us);
+  // Not yet connected is not "not sent": it may still leave.
+  for (const uint64_t id : late) finish(id, std::unexpected(CallFailure::no_answer));
+}
+
+// ---- serving
+
+void PeerCalls::on_message(const NodeId& from, uint8_t type, std::string_view body) {
+  if (type != question && type != answered && type != unknown) return;  // of a later release
+  object::ByteReader in(body);
+  const uint64_t id = in.fixed64();
+  if (!in.ok()) {
+    ++statistics_.malformed;
+    return;
+  }
+  const std::string_view rest = body.substr(body.size() - in.remaining());
+  if (type == question) return serve_question(from, id, rest);
+  // Nobody answers what others were asked.
+  const auto at = open_.find(id);
+  if (at != open_.end() && at->second.to != from) {
+    ++statistics_.malformed;
+    return;
+  }
+  if (type == unknown) return finish(id, std::unexpected(CallFailure::unknown_service));
+  finish(id, rest);
+}
+
+void PeerCalls::serve_question(const NodeId& from, uint64_t id, std::string_view rest) {
+  if (rest.empty()) {
+    ++statistics_.malformed;
+    return;
+  }
+  const Service& service = services_[static_cast<uint8_t>(rest.front())];
+  if (!service) {
+    send(from, unknown, id, {});
+    return;
+  }
+  ++statistics_.served;
+  service(from, rest.substr(1), Reply(*this, from, id));
+}
+
+void PeerCalls::answer(const NodeId& to, uint64_t id, std::string_view body) {
+  send(to, answered, id, body);
+}
+
+}  // namespace quorate::cluster

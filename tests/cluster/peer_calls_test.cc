@@ -1,0 +1,192 @@
+#include "quorate/cluster/peer_calls.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/sim_network.h"
+
+namespace quorate::cluster {
+namespace {
+
+using object::NodeId;
+using testing::ElementsAre;
+
+constexpr uint16_t kPort = 16379;
+constexpr uint64_t kSecond = 1'000'000;
+constexpr uint8_t kEcho = 3, kSilent = 4, kLater = 5, kNobody = 99;
+
+NodeId id_of(unsigned node) {
+  NodeId id{};
+  id.fill(static_cast<uint8_t>(node));
+  return id;
+}
+
+// A node that serves an echo, one that never answers, and one that answers when told to.
+struct Host final : PeerDirectory {
+  Host(sim::SimWorld& world, sim::SimNetwork& of, unsigned number, uint64_t life)
+      : network(of),
+        node(number),
+        loop(world.make_loop(number)),
+        connector(of.connector(*loop)),
+        random(runtime::make_seeded_random(number * 77 + life)) {
+    PeerLinksSettings settings;
+    settings.hello.cluster_name = "test";
+    settings.hello.node = id_of(number);
+    settings.hello.lane = PeerLane::data;
+    calls =
+        std::make_unique<PeerCalls>(PeerCalls::Parts{*loop, *connector, *random, *this}, settings);
+    calls->serve(kEcho, [this](const NodeId& from, std::string_view body, PeerCalls::Reply reply) {
+      seen.emplace_back(body);
+      reply(std::string(body) + " for " + std::to_string(from[0]));
+    });
+    calls->serve(kSilent, [this](const NodeId&, std::string_view body, PeerCalls::Reply) {
+      seen.emplace_back(body);
+    });
+    calls->serve(kLater, [this](const NodeId&, std::string_view body, PeerCalls::Reply reply) {
+      seen.emplace_back(body);
+      held.push_back(reply);
+    });
+    of.listen(*loop, kPort, [this](std::unique_ptr<runtime::Stream> stream) {
+      calls->links().accept(std::move(stream));
+    });
+    loop->set_turn_end([this] { calls->flush(); });
+  }
+  ~Host() override { network.stop_listening(node); }
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  std::optional<NodeAddress> address_of(const NodeId& of) override {
+    return NodeAddress{sim::SimNetwork::ip(of[0]), 6379, kPort};
+  }
+  runtime::Status judge(const PeerHello&) override { return {}; }
+
+  void ask(unsigned to, uint8_t service, const std::string& body, uint64_t timeout_us = kSecond) {
+    loop->post([=, this] {
+      calls->call(id_of(to), service, body, timeout_us, [this, body](PeerCalls::Answer answer) {
+        static const std::map<CallFailure, std::string> kNames = {
+            {CallFailure::not_sent, "not sent"},
+            {CallFailure::no_answer, "no answer"},
+            {CallFailure::unknown_service, "unknown"}};
+        results.push_back(body + ": " +
+                          (answer ? std::string(*answer) : kNames.at(answer.error())));
+      });
+    });
+  }
+
+  sim::SimNetwork& network;
+  unsigned node;
+  std::unique_ptr<sim::SimLoop> loop;
+  std::unique_ptr<runtime::Connector> connector;
+  std::unique_ptr<runtime::Random> random;
+  std::unique_ptr<PeerCalls> calls;
+  std::vector<std::string> seen, results;
+  std::vector<PeerCalls::Reply> held;
+};
+
+class PeerCallsTest : public testing::Test {
+ protected:
+  Host& add(unsigned node) {
+    hosts_[node] = std::make_unique<Host>(world_, network_, node, ++lives_);
+    return *hosts_[node];
+  }
+  void crash(unsigned node) {
+    world_.crash(node);
+    hosts_.erase(node);
+  }
+
+  sim::SimWorld world_{5};
+  sim::SimNetwork network_{world_};
+  std::map<unsigned, std::unique_ptr<Host>> hosts_;
+  uint64_t lives_ = 0;
+};
+
+TEST_F(PeerCallsTest, EveryQuestionGetsItsAnswer) {
+  Host& one = add(1);
+  Host& two = add(2);
+  for (int i = 0; i < 100; ++i) one.ask(2, kEcho, std::to_string(i));
+  two.ask(1, kEcho, "back");
+  world_.run_for(kSecond);
+  ASSERT_EQ(one.results.size(), 100U);
+  EXPECT_EQ(one.results[99], "99: 99 for 1");
+  EXPECT_EQ(two.seen[99], "99");
+  EXPECT_THAT(two.results, ElementsAre("back: back for 2"));
+  EXPECT_EQ(one.calls->open_calls(), 0U);
+  EXPECT_EQ(one.calls->statistics().answered, 100U);
+}
+
+TEST_F(PeerCallsTest, AnAnswerMayTakeItsTime) {
+  Host& one = add(1);
+  Host& two = add(2);
+  one.ask(2, kLater, "first", 10 * kSecond);
+  one.ask(2, kLater, "second", 10 * kSecond);
+  world_.run_for(3 * kSecond);
+  EXPECT_THAT(one.results, ElementsAre());
+  two.loop->post([&] {
+    two.held[1]("b");
+    two.held[0]("");
+  });
+  world_.run_for(kSecond);
+  EXPECT_THAT(one.results, ElementsAre("second: b", "first: "));
+}
+
+TEST_F(PeerCallsTest, TheDeadlineEndsWhatNobodyAnswers) {
+  Host& one = add(1);
+  Host& two = add(2);
+  one.ask(2, kSilent, "long", 2 * kSecond);
+  one.ask(2, kLater, "short", kSecond / 2);
+  world_.run_for(kSecond);
+  EXPECT_THAT(one.results, ElementsAre("short: no answer"));
+  two.loop->post([&] { two.held[0]("too late"); });
+  world_.run_for(2 * kSecond);
+  EXPECT_THAT(one.results, ElementsAre("short: no answer", "long: no answer"));
+  EXPECT_EQ(one.calls->statistics().late, 1U);
+  EXPECT_EQ(one.calls->open_calls(), 0U);
+}
+
+TEST_F(PeerCallsTest, WhatCannotHaveArrivedIsToldApart) {
+  Host& one = add(1);
+  one.ask(2, kEcho, "nobody there");
+  world_.run_for(2 * kSecond);
+  EXPECT_THAT(one.results, ElementsAre("nobody there: not sent"));
+  Host& two = add(2);
+  world_.run_for(10 * kSecond);
+  one.ask(2, kEcho, "hello");
+  one.ask(2, kSilent, "lost", 60 * kSecond);
+  world_.run_for(kSecond);
+  ASSERT_EQ(two.seen.size(), 2U);
+  crash(2);
+  world_.run_for(kSecond);
+  EXPECT_THAT(one.results,
+              ElementsAre("nobody there: not sent", "hello: hello for 1", "lost: no answer"));
+}
+
+TEST_F(PeerCallsTest, AQuestionInAPartitionEndsAtItsDeadline) {
+  Host& one = add(1);
+  add(2);
+  one.ask(2, kEcho, "a");
+  world_.run_for(kSecond);
+  network_.part({1}, {2});
+  one.ask(2, kEcho, "b");
+  world_.run_for(2 * kSecond);
+  EXPECT_THAT(one.results, ElementsAre("a: a for 1", "b: no answer"));
+  network_.heal();
+  world_.run_for(2 * kSecond);
+  EXPECT_EQ(hosts_[2]->seen.size(), 2U);  // it may have arrived indeed
+  EXPECT_EQ(one.results.size(), 2U);
+}
+
+TEST_F(PeerCallsTest, AServiceOfALaterReleaseIsRefused) {
+  Host& one = add(1);
+  add(2);
+  one.ask(2, kNobody, "new");
+  one.ask(2, kEcho, "old");
+  world_.run_for(kSecond);
+  EXPECT_THAT(one.results, ElementsAre("new: unknown", "old: old for 1"));
+}
+
+}  // namespace
+}  // namespace quorate::cluster

@@ -57,6 +57,7 @@ runtime::Status Residency::admit(const RowKey& at, std::string_view row) {
     Entry* entry = Entry::make(of.key, of.state);
     entry->set_stored(true);
     entry->set_row_expires(of.state.expiry_ms != 0);
+    entry->set_row_tombstone(of.state.form == Form::tombstone);
     entry->set_referenced(true);
     entry->access = initial_access(store_.settings_.eviction, store_.now_ms());
     store_.table_.insert(key, entry);
@@ -169,8 +170,8 @@ bool Residency::over_limit() const {
 
 bool Residency::demotable(const Entry* entry, uint16_t slot) const {
   const bool clean = !entry->dirty() || runtime::mutant(runtime::Mutant::dirty_entry_demoted);
-  return clean && entry->stored() && entry->form() != Form::tombstone &&
-         store_.checkpointer_->committed(*entry, slot);
+  const bool row_says_it = entry->form() != Form::tombstone || entry->row_tombstone();
+  return clean && entry->stored() && row_says_it && store_.checkpointer_->committed(*entry, slot);
 }
 
 void Residency::demote_some() {

@@ -144,7 +144,7 @@ class ShardRig {
     ASSERT_TRUE(journal) << journal.error().message;
     shard.store = std::make_unique<storage::ShardStore>(
         storage::ShardStore::Parts{*shard.loop, *shard.random, std::move(*journal), *rows,
-                                   *cold_reader, checkpoint_thread},
+                                   *cold_reader, checkpoint_thread, actors},
         storage::ShardStore::Shape{index, options_.shards, 16, actor_, kHashSeed}, options_.store);
     shard.coordinator = std::make_unique<ShardCoordinator>(*shard.loop, *shard.store, actors);
     ShardCoordinator& coordinator = *shard.coordinator;

@@ -47,6 +47,7 @@ std::vector<EntryState> states() {
        .hlc = object::hlc_at(1'700'000'000'000),
        .payload = kPayload},
       {.form = Form::tombstone, .dot = kDot, .hlc = 2, .payload = {}},
+      {.form = Form::tombstone, .dot = kDot, .hlc = 2, .payload = kPayload},
       {.form = Form::raw,
        .dot = highest,
        .hlc = object::kMaxHlc,
@@ -152,7 +153,7 @@ TEST(EntryCodec, RefusesValuesOutOfRange) {
     return !decode_record(left).has_value();
   };
   EXPECT_FALSE(refused(0, "\x03", 1));
-  EXPECT_TRUE(refused(0, "\x04", 1)) << "type";
+  EXPECT_TRUE(refused(0, "\x07", 1)) << "type";
   EXPECT_TRUE(refused(0, std::string(1, '\0'), 1)) << "type";
   EXPECT_TRUE(refused(1, "\x80\x80\x01", 1)) << "slot 16384";
   EXPECT_FALSE(refused(1, "\xff\x7f", 1)) << "slot 16383";
@@ -163,10 +164,8 @@ TEST(EntryCodec, RefusesValuesOutOfRange) {
 TEST(EntryCodec, RefusesPayloadsThatTheirFormDoesNotHave) {
   std::string row = row_of({{.form = Form::raw, .dot = kDot, .hlc = 1, .payload = "abc"}});
   ASSERT_TRUE(visit_row(row, [](const RowEntry&) {}));
-  for (const Form form : {Form::counter, Form::tombstone}) {
-    row[1] = static_cast<char>(form);
-    EXPECT_FALSE(visit_row(row, [](const RowEntry&) {}));
-  }
+  row[1] = static_cast<char>(Form::counter);
+  EXPECT_FALSE(visit_row(row, [](const RowEntry&) {}));
 }
 
 TEST(EntryCodec, RowsHoldAChain) {

@@ -126,6 +126,7 @@ Entry* ShardStore::commit_delta(const object::Key& key, Entry* before, const obj
   assert(is_only(delta.dots, dot));
   std::string payload;
   const EntryState state = entry_state_of(after, actors_, dot, hlc, payload);
+  note_context(key, state);
   log(RecordType::put, before_of(key, before), key, state);
   if (observer_ != nullptr) {
     object::Change change = change_of(delta, dot, hlc, change_payload_, superseded_);
@@ -205,6 +206,12 @@ void ShardStore::tell_flush(uint16_t db, uint16_t slot, const EntryState& state)
   observer_->changed(change);
 }
 
+// For contexts_of().
+void ShardStore::note_context(const object::Key& key, const EntryState& state) {
+  const bool simple = state.form == Form::raw || state.form == Form::counter;
+  if (!simple && !state.payload.empty()) counts(key).contexts = true;
+}
+
 // ---- changes of others
 
 // Whether the change, which is not covered, leaves a simple entry with just what it says.
@@ -266,6 +273,7 @@ runtime::Status ShardStore::apply_merging(const object::Key& key, Entry* before,
   after = object::at_rest(std::move(after), clock);
   const object::Hlc hlc = std::max(change.hlc, before != nullptr ? before->hlc() : 0);
   const EntryState state = entry_state_of(after, actors_, change.dot, hlc, scratch_);
+  note_context(key, state);
   clocks_.join(key.slot, delta->dots);
   const Before replaced = before_of(key, before);
   if (is_only(delta->dots, state.dot)) {
@@ -297,6 +305,7 @@ void ShardStore::join(const object::Key& key, Entry* before, const object::Objec
   const EntryState state = joined_state(key, before, full, dot, hlc);
   if (before == nullptr && storage::is_bare_tombstone(state.form, state.payload)) return;
   if (before != nullptr && is_same(before->state(), state)) return;
+  note_context(key, state);
   std::string object;
   full.encode(object);
   EntryState logged;
@@ -324,24 +333,52 @@ runtime::Status ShardStore::apply_flush(const object::Change& change) {
   state.dot = change.dot;
   state.hlc = change.hlc;
   if (all) {
-    log(RecordType::flush, Before::unknown, place, state);
-    flush_slot(change.db, change.slot);
+    flush_at_once(place, state);
   } else {
-    std::vector<std::pair<uint64_t, Entry*>> entries;
-    table_.visit_slot(change.db, change.slot, 0, [&](uint64_t hash, Entry* entry) {
-      entries.emplace_back(hash, entry);
-      return true;
-    });
-    const object::Object flushed = seen_only(*context);
-    for (const auto& [hash, entry] : entries) {
-      const std::string name(entry->key());  // the entry may be replaced
-      join({name, hash, change.slot, change.db}, entry, flushed, entry->dot(), change.hlc);
-    }
+    flush_each(place, *context, change.hlc);
   }
   clocks_.add(change.slot, change.dot);
   log(RecordType::flushed, Before::unknown, place, state, change.payload);
   note_flushed(change.db, change.slot, *context);
   return {};
+}
+
+void ShardStore::flush_each(const object::Key& place, const object::CausalContext& context,
+                            object::Hlc hlc) {
+  std::vector<std::pair<uint64_t, Entry*>> entries;
+  table_.visit_slot(place.db, place.slot, 0, [&](uint64_t hash, Entry* entry) {
+    entries.emplace_back(hash, entry);
+    return true;
+  });
+  const object::Object flushed = seen_only(context);
+  for (const auto& [hash, entry] : entries) {
+    const std::string name(entry->key());  // the entry may be replaced
+    join({name, hash, place.slot, place.db}, entry, flushed, entry->dot(), hlc);
+  }
+}
+
+std::vector<ShardStore::SeenByKey> ShardStore::contexts_of(uint16_t db, uint16_t slot) const {
+  std::vector<SeenByKey> contexts;
+  if (!replicated_ || !table_.counts(db, slot).contexts) return contexts;
+  table_.visit_slot(db, slot, 0, [&](uint64_t hash, const Entry* entry) {
+    const bool simple = entry->form() == Form::raw || entry->form() == Form::counter;
+    if (simple || entry->payload().empty()) return true;
+    object::Object seen = seen_only(object_of(entry)->seen);
+    if (!seen.seen.empty()) {
+      contexts.push_back({std::string(entry->key()), hash, entry->dot(), std::move(seen)});
+    }
+    return true;
+  });
+  return contexts;
+}
+
+// A version that such a key superseded may still arrive, and the flush's context does not cover it.
+// The flush's dot is not the key's: whoever got it in a state would think that he has the flush.
+void ShardStore::keep_contexts(uint16_t db, uint16_t slot, const std::vector<SeenByKey>& contexts,
+                               object::Hlc hlc) {
+  for (const SeenByKey& of : contexts) {
+    join({of.name, of.hash, slot, db}, nullptr, of.seen, of.dot, hlc);
+  }
 }
 
 void ShardStore::note_flushed(uint16_t db, uint16_t slot, const object::CausalContext& context) {
@@ -399,6 +436,7 @@ runtime::Status ShardStore::replay_merged(const Record& record) {
     Entry* before = find(key);
     const EntryState state = joined_state(key, before, *object, record.state.dot, record.state.hlc);
     if (before == nullptr && storage::is_bare_tombstone(state.form, state.payload)) return {};
+    note_context(key, state);
     store(key, before, state);
     return {};
   }
@@ -408,6 +446,7 @@ runtime::Status ShardStore::replay_merged(const Record& record) {
   Entry* before = find(key);
   if (before == nullptr) before = stand_in(key, record);
   clocks_.join(record.slot, *dots);
+  note_context(key, record.state);
   store(key, before, record.state);
   return {};
 }

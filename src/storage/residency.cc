@@ -58,6 +58,8 @@ runtime::Status Residency::admit(const RowKey& at, std::string_view row) {
     entry->set_stored(true);
     entry->set_row_expires(of.state.expiry_ms != 0);
     entry->set_row_tombstone(of.state.form == Form::tombstone);
+    const bool simple = of.state.form == Form::raw || of.state.form == Form::counter;
+    counts.contexts = counts.contexts || (!simple && !of.state.payload.empty());
     entry->set_referenced(true);
     entry->access = initial_access(store_.settings_.eviction, store_.now_ms());
     store_.table_.insert(key, entry);

@@ -170,10 +170,16 @@ void ShardStore::flush(uint16_t db) {
     place.slot = static_cast<uint16_t>(slot);
     place.db = db;
     const EntryState state = next_state(place, nullptr, Value{Form::tombstone, 0, {}});
-    log(RecordType::flush, Before::unknown, place, state);
-    flush_slot(db, place.slot);
+    flush_at_once(place, state);
     if (observer_ != nullptr) tell_flush(db, place.slot, state);
   }
+}
+
+void ShardStore::flush_at_once(const object::Key& place, const EntryState& state) {
+  const auto contexts = contexts_of(place.db, place.slot);
+  log(RecordType::flush, Before::unknown, place, state);
+  flush_slot(place.db, place.slot);
+  if (!contexts.empty()) keep_contexts(place.db, place.slot, contexts, state.hlc);
 }
 
 void ShardStore::flush_slot(uint16_t db, uint16_t slot) {
@@ -193,7 +199,7 @@ void ShardStore::flush_slot(uint16_t db, uint16_t slot) {
   // stale.
   slot_counts.rows_stale = true;
   slot_counts.on_disk = slot_counts.volatile_on_disk = slot_counts.tombstones_on_disk = 0;
-  slot_counts.rows_shared = false;
+  slot_counts.rows_shared = slot_counts.contexts = false;
 }
 
 void ShardStore::mark_dirty(SlotCounts& slot, Entry* entry) {
@@ -292,6 +298,7 @@ runtime::Status ShardStore::replay(const Record& record) {
     return {};
   }
   if (record.type == RecordType::put) {
+    note_context(key, record.state);
     store(key, before, record.state);
   } else if (is_visible(before)) {
     drop(key, before, record.state);

@@ -161,16 +161,23 @@ void Replica::finish_checkpoint() {
   run([&] { return done; });
 }
 
-void Replica::apply(const std::string& batch) {
+void Replica::apply(const std::string& batch, const std::vector<std::string>& names) {
   auto reader = object::ChangeReader::open(batch).value();
   const auto handles = interned(reader, actors_);
   object::Change change;
   while (reader.next(handles, change).value()) {
-    const std::string name(change.key);
-    with(name, [&] {
+    const auto take = [&] {
       const auto applied = store_->apply(change);
       EXPECT_TRUE(applied) << applied.error().message;
-    });
+    };
+    if (change.kind != object::ChangeKind::flush) {
+      with(std::string(change.key), take);
+      continue;
+    }
+    for (const std::string& name : names) {
+      if (object::key_slot(name) == change.slot) with(name, [] {});
+    }
+    in_turn(take);
   }
 }
 
@@ -187,8 +194,9 @@ std::string Replica::state_of(const std::string& name) {
   return batch;
 }
 
-ReplicaRig::ReplicaRig(uint64_t seed, unsigned count, storage::StoreSettings settings)
-    : world(seed), controls(count) {
+ReplicaRig::ReplicaRig(uint64_t seed, unsigned count, storage::StoreSettings settings,
+                       std::vector<std::string> names)
+    : world(seed), controls(count), names_(std::move(names)) {
   for (unsigned i = 0; i < count; ++i) {
     replicas.push_back(std::make_unique<Replica>(
         world, i, settings, [this, i](const std::string& batch) { made(i, batch); }));
@@ -201,8 +209,15 @@ std::vector<ReplicaRig::Made> ReplicaRig::read(const std::string& batch) {
   std::vector<Made> all_made;
   object::Change change;
   while (reader.next(handles, change).value()) {
-    if (change.kind == object::ChangeKind::flush) continue;
-    all_made.push_back({std::string(change.key), object::delta_of(change).value()});
+    if (change.kind != object::ChangeKind::flush) {
+      all_made.push_back({std::string(change.key), object::delta_of(change).value()});
+      continue;
+    }
+    object::Delta flush;
+    flush.change.seen = object::CausalContext::decode(change.payload).value();
+    for (const std::string& name : names_) {
+      if (object::key_slot(name) == change.slot) all_made.push_back({name, flush});
+    }
   }
   return all_made;
 }
@@ -231,7 +246,7 @@ void ReplicaRig::learn(unsigned replica, const std::string& batch) {
 }
 
 void ReplicaRig::deliver(size_t batch, unsigned to) {
-  replicas[to]->apply(batches[batch]);
+  replicas[to]->apply(batches[batch], names_);
   learn(to, batches[batch]);
   for (const Made& one : read(batches[batch])) check(to, one.key);
 }
@@ -239,55 +254,46 @@ void ReplicaRig::deliver(size_t batch, unsigned to) {
 void ReplicaRig::send_state(const std::string& name, unsigned from, unsigned to) {
   const std::string batch = replicas[from]->state_of(name);
   if (batch.empty()) return;
-  replicas[to]->apply(batch);
+  replicas[to]->apply(batch, names_);
   controls[to][name] = object::merge(controls[to][name], controls[from][name]);
   check(to, name);
 }
 
-object::Object ReplicaRig::object_of(unsigned index, const std::string& name) {
-  Replica& replica = *replicas[index];
-  std::string batch;
-  object::Object object;
-  bool found = false;
-  replica.with(name, [&] {
-    const storage::Entry* entry = replica.store().find(replica.key(name));
-    if (entry == nullptr) return;
-    found = true;
-    object::Delta delta;
-    delta.change = storage::object_of(entry->state());
-    delta.dots.add(entry->dot());
-    for (const auto& element : delta.change.elements) {
-      for (const auto& version : element.versions) delta.dots.add(version.dot);
-    }
-    delta.change.seen.join(delta.dots);
-    std::string payload;
-    delta.encode(payload);
-    object::Change change;
-    change.kind = object::ChangeKind::state;
-    change.key = name;
-    change.dot = entry->dot();
-    change.payload = payload;
-    object::ChangeWriter writer(replica.actors());
-    writer.add(change);
-    writer.finish(batch);
-    const bool visible = object::read_expiry(delta.change, replica.actors()).has_value();
-    EXPECT_EQ(storage::is_visible(entry), visible) << name;
-    if (visible) {
-      EXPECT_EQ(entry->expiry_ms(), *object::read_expiry(delta.change, replica.actors()));
-    } else {
-      EXPECT_EQ(entry->expiry_ms(), 0U);
-    }
-    EXPECT_GE(entry->hlc(), delta.change.highest_hlc());
-    EXPECT_TRUE(replica.store().clocks().covers(object::key_slot(name), entry->dot()));
-  });
-  if (!found) return object;
+std::optional<object::Object> ReplicaRig::object_of(unsigned index, const std::string& name) {
+  check_entry(*replicas[index], name);
+  const std::string batch = replicas[index]->state_of(name);
+  if (batch.empty()) return std::nullopt;
   return read(batch).front().delta.change;
 }
 
+// What the entry says beside its object.
+void ReplicaRig::check_entry(Replica& replica, const std::string& name) {
+  replica.with(name, [&] {
+    const storage::Entry* entry = replica.store().find(replica.key(name));
+    if (entry == nullptr) return;
+    const object::Object object = storage::object_of(entry->state());
+    const auto expiry_ms = object::read_expiry(object, replica.actors());
+    EXPECT_EQ(storage::is_visible(entry), expiry_ms.has_value()) << name;
+    EXPECT_EQ(entry->expiry_ms(), expiry_ms.value_or(0)) << name;
+    EXPECT_GE(entry->hlc(), object.highest_hlc()) << name;
+    EXPECT_TRUE(replica.store().clocks().covers(object::key_slot(name), entry->dot())) << name;
+  });
+}
+
 void ReplicaRig::check(unsigned index, const std::string& name) {
-  const object::Object object = object_of(index, name);
-  ASSERT_EQ(object.elements, controls[index][name].elements)
-      << "replica " << index << ", key " << name;
+  SCOPED_TRACE("replica " + std::to_string(index) + ", key " + name);
+  const auto object = object_of(index, name);
+  const object::Object& control = controls[index][name];
+  if (!object) {
+    ASSERT_TRUE(control.elements.empty());
+    return;
+  }
+  ASSERT_EQ(object->elements, control.elements);
+  ASSERT_TRUE(object->seen.covers(control.seen)) << "forgot what it has seen";
+  for (const Made& one : history_) {
+    if (one.key != name || control.seen.covers(one.delta.dots)) continue;
+    ASSERT_FALSE(object->seen.covers(one.delta.dots)) << "claims to have seen what it has not";
+  }
 }
 
 void ReplicaRig::check_clock(unsigned index) {
@@ -307,12 +313,12 @@ void ReplicaRig::check_clock(unsigned index) {
   }
 }
 
-void ReplicaRig::check_counts(unsigned index, const std::vector<std::string>& names) {
+void ReplicaRig::check_counts(unsigned index) {
   Replica& replica = *replicas[index];
   uint64_t keys = 0, expiring = 0;
   const uint64_t counted = replica.store().keys(0);
   const uint64_t counted_expiring = replica.store().volatile_keys(0);
-  for (const std::string& name : names) {
+  for (const std::string& name : names_) {
     replica.with(name, [&] {
       const storage::Entry* entry = replica.store().find(replica.key(name));
       if (!storage::is_visible(entry)) return;
@@ -322,6 +328,7 @@ void ReplicaRig::check_counts(unsigned index, const std::vector<std::string>& na
   }
   EXPECT_EQ(counted, keys) << "replica " << index;
   EXPECT_EQ(counted_expiring, expiring) << "replica " << index;
+  EXPECT_EQ(replica.store().cold_rows(), 0U) << "all are in memory now";
   EXPECT_EQ(replica.store().keys(0), keys) << "loading keys does not count them again";
 }
 

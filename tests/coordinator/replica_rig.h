@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,8 +47,9 @@ class Replica final : public storage::ChangeObserver {
   void begin_checkpoint();
   void finish_checkpoint();
 
-  // Applies a batch of another replica, whose actors become known here.
-  void apply(const std::string& batch);
+  // Applies a batch of another replica, whose actors become known here. A flush first loads those
+  // of `names` that it may concern.
+  void apply(const std::string& batch, const std::vector<std::string>& names);
   // Null when the key is absent. It is loaded.
   std::string state_of(const std::string& name);
 
@@ -85,15 +87,17 @@ class ReplicaRig {
  public:
   using Objects = std::map<std::string, object::Object>;
 
-  ReplicaRig(uint64_t seed, unsigned replicas, storage::StoreSettings settings);
+  // `names`: all keys there will be.
+  ReplicaRig(uint64_t seed, unsigned replicas, storage::StoreSettings settings,
+             std::vector<std::string> names);
 
   void deliver(size_t batch, unsigned to);
   void send_state(const std::string& name, unsigned from, unsigned to);
-  // A flush is not merged by the controls: tests of flushes check values instead.
+  // The key's versions and context.
   void check(unsigned replica, const std::string& name);
   // What the clock covers is wholly in the control.
   void check_clock(unsigned replica);
-  void check_counts(unsigned replica, const std::vector<std::string>& names);
+  void check_counts(unsigned replica);
 
   sim::SimWorld world;
   std::vector<std::unique_ptr<Replica>> replicas;
@@ -102,8 +106,9 @@ class ReplicaRig {
   std::vector<Objects> controls;
   Objects all;  // what all changes ever made come to
 
-  // The object in the handles of `actors`.
-  object::Object object_of(unsigned replica, const std::string& name);
+  // What state_of() gives, in the handles of `actors`; nothing for an absent key.
+  std::optional<object::Object> object_of(unsigned replica, const std::string& name);
+  const std::vector<std::string>& names() const { return names_; }
 
  private:
   struct Made {
@@ -115,6 +120,9 @@ class ReplicaRig {
   void learn(unsigned replica, const std::string& batch);
   std::vector<Made> read(const std::string& batch);
 
+  void check_entry(Replica& replica, const std::string& name);
+
+  std::vector<std::string> names_;
   std::vector<Made> history_;
 };
 

@@ -175,6 +175,7 @@ TEST_F(ChangeTest, CompactKindsMeanTheirDeltas) {
   EXPECT_EQ(delta_of(change).value(), erase(before, change.dot, change.hlc));
   change.kind = ChangeKind::counter;
   change.total = 12;
+  change.expiry_ms = 0;
   change.superseded = {};
   EXPECT_EQ(delta_of(change).value(), increment({}, here_, change.dot, change.hlc, 12)->delta);
   change.kind = ChangeKind::delta;

@@ -259,6 +259,7 @@ class ShardStore {
   Entry* stand_in(const object::Key& key, const Record& record);
   Entry* store(const object::Key& key, Entry* before, const EntryState& state);
   void drop(const object::Key& key, Entry* before, const EntryState& state);
+  void flush_at_once(const object::Key& place, const EntryState& state);
   void flush_slot(uint16_t db, uint16_t slot);
   object::Change described(const object::Key& key, const EntryState& state) const;
   Entry* change_simply(const object::Key& key, Entry* before, const EntryState& state);
@@ -269,6 +270,7 @@ class ShardStore {
   Entry* put_replicated(const object::Key& key, Entry* before, const Value& value);
   void remove_replicated(const object::Key& key, Entry* before);
   void set_expiry_replicated(const object::Key& key, Entry* entry, uint64_t expiry_ms);
+  void note_context(const object::Key& key, const EntryState& state);
   void tell_flush(uint16_t db, uint16_t slot, const EntryState& state);
   bool replaces(const object::Change& change, const Entry* before) const;
   runtime::Status apply_merging(const object::Key& key, Entry* before,
@@ -278,6 +280,17 @@ class ShardStore {
   void join(const object::Key& key, Entry* before, const object::Object& full, object::Dot dot,
             object::Hlc hlc);
   runtime::Status apply_flush(const object::Change& change);
+  void flush_each(const object::Key& place, const object::CausalContext& context, object::Hlc hlc);
+  // What a flush at once must not make forgotten of keys in memory.
+  struct SeenByKey {
+    std::string name;
+    uint64_t hash;
+    object::Dot dot;
+    object::Object seen;
+  };
+  std::vector<SeenByKey> contexts_of(uint16_t db, uint16_t slot) const;
+  void keep_contexts(uint16_t db, uint16_t slot, const std::vector<SeenByKey>& contexts,
+                     object::Hlc hlc);
   void note_flushed(uint16_t db, uint16_t slot, const object::CausalContext& context);
   runtime::Status replay_merged(const Record& record);
   object::CausalContext flushed_context(uint16_t slot, uint16_t db) const;

@@ -216,7 +216,8 @@ void ShardStore::note_context(const object::Key& key, const EntryState& state) {
 
 // Whether the change, which is not covered, leaves a simple entry with just what it says.
 bool ShardStore::replaces(const object::Change& change, const Entry* before) const {
-  if (change.kind > ChangeKind::remove || !flushed_.empty()) return false;
+  if (change.kind > ChangeKind::remove) return false;
+  if (!flushed_.empty() && flushed_.contains({change.slot, change.db})) return false;
   if (change.kind == ChangeKind::counter &&
       (change.total < INT64_MIN || change.total > INT64_MAX)) {
     return false;
@@ -388,10 +389,12 @@ void ShardStore::note_flushed(uint16_t db, uint16_t slot, const object::CausalCo
 }
 
 // What a checkpoint must save. Contexts that the clock has come to cover are let go.
-object::CausalContext ShardStore::flushed_context(uint16_t slot, uint16_t db) const {
+object::CausalContext ShardStore::flushed_context(uint16_t slot, uint16_t db) {
   const auto at = flushed_.find({slot, db});
-  if (at == flushed_.end() || clocks_.clock(slot).covers(at->second)) return {};
-  return at->second;
+  if (at == flushed_.end()) return {};
+  if (!clocks_.clock(slot).covers(at->second)) return at->second;
+  flushed_.erase(at);
+  return {};
 }
 
 std::optional<object::Change> ShardStore::state_of(const object::Key& key,

@@ -133,7 +133,8 @@ void Residency::end_turn() {
     }
   }
   if (!over_limit()) return;
-  if (evicts && disk_max == 0) {
+  if (evicts_for_memory()) {
+    if (store_.keeps_tombstones_) demote_some();
     evict_some();
   } else {
     demote_some();
@@ -170,8 +171,15 @@ bool Residency::over_limit() const {
   return store_.settings_.memory_bytes_max != 0 && store_.memory_bytes() > memory_limit();
 }
 
+bool Residency::evicts_for_memory() const {
+  return store_.settings_.disk_bytes_max == 0 &&
+         store_.settings_.eviction.policy != EvictionPolicy::noeviction;
+}
+
 bool Residency::demotable(const Entry* entry, uint16_t slot) const {
   const bool clean = !entry->dirty() || runtime::mutant(runtime::Mutant::dirty_entry_demoted);
+  // A cache does not keep on disk what left memory, except that it is gone.
+  if (evicts_for_memory() && entry->form() != Form::tombstone) return false;
   const bool row_says_it = entry->form() != Form::tombstone || entry->row_tombstone();
   return clean && entry->stored() && row_says_it && store_.checkpointer_->committed(*entry, slot);
 }

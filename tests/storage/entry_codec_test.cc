@@ -9,7 +9,9 @@ namespace quorate::storage {
 namespace {
 
 std::string encoded(const Record& record) {
-  std::string bytes(record_bytes_max(record.key.size(), record.state.payload.size()), '\0');
+  std::string bytes(
+      record_bytes_max(record.key.size(), record.state.payload.size() + record.context.size()),
+      '\0');
   const size_t size = encode_record(record, bytes.data());
   EXPECT_LE(size, bytes.size());
   bytes.resize(size);
@@ -29,6 +31,7 @@ void expect_equal(const Record& a, const Record& b) {
   EXPECT_EQ(a.slot, b.slot);
   EXPECT_EQ(a.db, b.db);
   EXPECT_EQ(a.key, b.key);
+  EXPECT_EQ(a.context, b.context);
   expect_equal(a.state, b.state);
 }
 
@@ -68,6 +71,9 @@ std::vector<Record> records() {
   const EntryState change{.dot = kDot, .hlc = 77, .payload = {}};
   all.push_back({RecordType::remove, Before::expiring, 5, 1, "gone", change});
   all.push_back({RecordType::flush, Before::unknown, 5, 1, "", change});
+  all.push_back({RecordType::merged, Before::lasting, 5, 1, "a key", states().front(), "dots"});
+  all.push_back({RecordType::joined, Before::unknown, 5, 1, "a key", change, kPayload});
+  all.push_back({RecordType::flushed, Before::unknown, 5, 1, "", change, "context"});
   return all;
 }
 

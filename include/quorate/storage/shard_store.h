@@ -172,7 +172,10 @@ class ShardStore {
   //
   // A flush removes what its context covers and, because that may come later still, the context is
   // kept beside the slot clock until the clock says it all. It fails if (slot, db) has cold keys
-  // and also changes that the context does not cover: load the keys, then apply it.
+  // and also changes that the context does not cover: load the keys, then apply it. Known limit of
+  // every flush, the own included: of a key that is not in memory, what it saw ahead of the slot
+  // clock is forgotten, so that a version it superseded, if it comes only then, shows until its
+  // successor's change or state comes again.
   runtime::Status apply(const object::Change& change);
   // Everything a replica needs to have this key as we do, whatever it missed: a change of kind
   // `state`, which views `scratch`; nothing for an absent key. REQUIRES: the key is as for put().
@@ -293,7 +296,7 @@ class ShardStore {
                      object::Hlc hlc);
   void note_flushed(uint16_t db, uint16_t slot, const object::CausalContext& context);
   runtime::Status replay_merged(const Record& record);
-  object::CausalContext flushed_context(uint16_t slot, uint16_t db) const;
+  object::CausalContext flushed_context(uint16_t slot, uint16_t db);
   object::SlotClock clock_for(uint16_t slot, uint16_t db) const;
   void mark_dirty(SlotCounts& counts, Entry* entry);
   void unmark_dirty(SlotCounts& counts, Entry* entry);

@@ -122,34 +122,26 @@ size_t encode_record(const Record& record, char* out) {
                                    static_cast<unsigned>(record.before) << kBeforeShift));
   writer.varint(record.slot);
   writer.varint(record.db);
+  const auto write_sized = [&writer](std::string_view bytes) {
+    writer.varint(bytes.size());
+    writer.raw(bytes);
+  };
   switch (record.type) {
-    case RecordType::put:
+    case RecordType::merged:
+      write_sized(record.context);
+      [[fallthrough]];
+    case RecordType::put:  // in one place, which the compiler then inlines
       write_entry(writer, record.key, record.state);
       break;
     case RecordType::remove:
-      write_change(writer, record.state);
-      writer.varint(record.key.size());
-      writer.raw(record.key);
-      break;
-    case RecordType::flush:
-      write_change(writer, record.state);
-      break;
-    case RecordType::merged:
-      writer.varint(record.context.size());
-      writer.raw(record.context);
-      write_entry(writer, record.key, record.state);
-      break;
     case RecordType::joined:
-      write_change(writer, record.state);
-      writer.varint(record.key.size());
-      writer.raw(record.key);
-      writer.varint(record.context.size());
-      writer.raw(record.context);
-      break;
+    case RecordType::flush:
     case RecordType::flushed:
       write_change(writer, record.state);
-      writer.varint(record.context.size());
-      writer.raw(record.context);
+      if (record.type == RecordType::remove || record.type == RecordType::joined) {
+        write_sized(record.key);
+      }
+      if (record.type >= RecordType::joined) write_sized(record.context);
       break;
   }
   return static_cast<size_t>(writer.end() - out);

@@ -114,9 +114,10 @@ Entry* ShardStore::store(const object::Key& key, Entry* before, const EntryState
   SlotCounts& slot = counts(key);
   const bool was_visible = is_visible(before);
   count_expiry(key, slot, was_visible ? before->expiry_ms() : 0, state.expiry_ms);
-  const int keys = int{state.form != Form::tombstone} - int{was_visible};
-  slot.live += static_cast<uint32_t>(keys);
-  key_counts_[key.db] += static_cast<uint64_t>(keys);
+  if (was_visible != (state.form != Form::tombstone)) {
+    slot.live += was_visible ? UINT32_MAX : 1;  // one less, modulo 2^32
+    key_counts_[key.db] += was_visible ? UINT64_MAX : 1;
+  }
   Entry* entry = before;
   if (before == nullptr) {
     entry = Entry::make(key.name, state);

@@ -159,6 +159,7 @@ void Replica::finish_checkpoint() {
   bool done = false;
   in_turn([&] { store_->checkpoint([&done] { done = true; }); });
   run([&] { return done; });
+  EXPECT_TRUE(storage::remove_journals_before(files_, "/journal", lives_));
 }
 
 void Replica::apply(const std::string& batch, const std::vector<std::string>& names) {

@@ -45,6 +45,7 @@ class Replica final : public storage::ChangeObserver {
   void with(const std::string& name, const std::function<void()>& use);
   void in_turn(const std::function<void()>& use);
   void begin_checkpoint();
+  // The journals of earlier lives then go.
   void finish_checkpoint();
 
   // Applies a batch of another replica, whose actors become known here. A flush first loads those

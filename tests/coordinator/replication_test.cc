@@ -268,6 +268,17 @@ TEST_F(ThreeReplicasTest, AFlushKeepsWhatAKeyHasSeenAheadOfTheClock) {
   EXPECT_EQ(get(1), "(none)");
 }
 
+TEST_F(ThreeReplicasTest, AFlushOutlivesTheJournalThatBroughtIt) {
+  set(0, "value");
+  at(0).in_turn([&] { at(0).store().flush(0); });
+  rig_.deliver(1, 1);
+  at(1).restart();
+  at(1).finish_checkpoint();
+  at(1).restart();
+  rig_.deliver(0, 1);
+  EXPECT_EQ(get(1), "(none)");
+}
+
 TEST_F(ThreeReplicasTest, AFlushWaitsForColdKeysThatItDoesNotCover) {
   set(0, "covered");
   rig_.deliver(0, 1);

@@ -81,7 +81,8 @@ void ExclusiveOperation::run() {
   for (Visit& visit : visits_) {
     std::vector<ForeignKey> changed;
     for (ForeignKey& key : foreign) {
-      if (key.changed && home_.shards()[home_.shard_of(key.key.slot)] == visit.shard) {
+      if (key.change != ForeignKey::Change::none &&
+          home_.shards()[home_.shard_of(key.key.slot)] == visit.shard) {
         changed.push_back(std::move(key));
       }
     }
@@ -96,7 +97,7 @@ void ExclusiveOperation::settle(Visit& visit, std::vector<ForeignKey> changed) {
   }
   visit.shard->loop().post(
       [self = shared_from_this(), &visit, changed = std::move(changed)]() mutable {
-        apply(*visit.shard, changed);
+        for (const ForeignKey& of : changed) visit.shard->keys().adopt(of);
         release(visit);
         visit.shard->after_turn(self->home_.loop(), [self] { self->settled(); });
       });
@@ -106,17 +107,6 @@ void ExclusiveOperation::release(const Visit& visit) {
   for (const uint16_t slot : visit.slots) {
     visit.shard->store().unpin(slot);
     visit.shard->gates().release(slot);
-  }
-}
-
-void ExclusiveOperation::apply(ShardCoordinator& shard, std::vector<ForeignKey>& changed) {
-  for (ForeignKey& of : changed) {
-    KeyRef ref = shard.keys().open(of.key, KeySpace::Touch::no);
-    if (of.entry != nullptr) {
-      shard.keys().put(ref, of.entry->payload(), of.entry->expiry_ms(), of.entry->form());
-    } else if (ref.exists) {
-      shard.keys().remove(ref);
-    }
   }
 }
 

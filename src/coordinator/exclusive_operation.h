@@ -43,7 +43,6 @@ class ExclusiveOperation : public std::enable_shared_from_this<ExclusiveOperatio
   void run();
   void settle(Visit& visit, std::vector<ForeignKey> changed);
   static void release(const Visit& visit);
-  static void apply(ShardCoordinator& shard, std::vector<ForeignKey>& changed);
   void settled();
 
   ShardCoordinator& home_;

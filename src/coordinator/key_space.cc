@@ -15,6 +15,8 @@ using storage::Entry;
 using storage::Form;
 
 constexpr size_t kTotalBytes = 16;
+constexpr const char* kNotAnInteger = "value is not an integer or out of range";
+constexpr const char* kWouldOverflow = "increment or decrement would overflow";
 
 int64_t counter_total(std::string_view payload) {
   int64_t total = 0;
@@ -44,13 +46,20 @@ storage::EntryState foreign_state(std::string_view payload, uint64_t expiry_ms, 
 ForeignKey::ForeignKey(const object::Key& of, const Entry* source) : name(of.name), key(of) {
   key.name = name;
   if (source != nullptr) entry.reset(Entry::make(name, source->state()));
+  existed = source != nullptr && source->form() != Form::tombstone;
+}
+
+void ForeignKey::note(Change next) {
+  change = change == Change::none || change == next ? next : Change::value;
 }
 
 ForeignKey::ForeignKey(ForeignKey&& other) noexcept
     : name(std::move(other.name)),
       key(other.key),
       entry(std::move(other.entry)),
-      changed(other.changed) {
+      existed(other.existed),
+      change(other.change),
+      added(other.added) {
   key.name = name;  // a short name moves with its string
 }
 
@@ -107,7 +116,7 @@ void KeySpace::put(KeyRef& ref, std::string_view payload, uint64_t expiry_ms, Fo
   if (is_foreign(ref.key)) [[unlikely]] {
     ForeignKey& of = foreign(ref.key);
     of.entry.reset(Entry::make(of.name, foreign_state(payload, expiry_ms, form)));
-    of.changed = true;
+    of.change = ForeignKey::Change::value;
     ref.entry = of.entry.get();
   } else {
     ref.entry = store_.put(ref.key, ref.entry, {form, expiry_ms, payload});
@@ -120,7 +129,7 @@ void KeySpace::remove(KeyRef& ref) {
   if (is_foreign(ref.key)) [[unlikely]] {
     ForeignKey& of = foreign(ref.key);
     of.entry.reset();
-    of.changed = true;
+    of.change = ForeignKey::Change::value;
   } else {
     store_.remove(ref.key, ref.entry);
   }
@@ -132,7 +141,7 @@ void KeySpace::set_expiry(KeyRef& ref, uint64_t expiry_ms) {
   assert(ref.exists);
   if (is_foreign(ref.key)) [[unlikely]] {
     ref.entry->set_expiry(expiry_ms, {}, 0);
-    foreign(ref.key).changed = true;
+    foreign(ref.key).note(ForeignKey::Change::expiry);
   } else {
     store_.set_expiry(ref.key, ref.entry, expiry_ms);
   }
@@ -144,16 +153,62 @@ std::optional<int64_t> KeySpace::integer(const KeyRef& ref) const {
   return object::parse_integer(text(ref, scratch));
 }
 
+// With replicas each actor has a total of its own, which object::increment() keeps.
+runtime::Result<int64_t> KeySpace::increment_replicated(KeyRef& ref, int64_t amount) {
+  const auto after = store_.increment(ref.key, ref.entry, amount);
+  if (!after) {
+    return runtime::fail(after.error() == object::CounterError::overflow ? kWouldOverflow
+                                                                         : kNotAnInteger);
+  }
+  ref.entry = store_.find(ref.key);
+  ref.exists = true;
+  return *after;
+}
+
 runtime::Result<int64_t> KeySpace::increment(KeyRef& ref, int64_t amount) {
+  if (!is_foreign(ref.key)) {
+    return store_.replicated() ? increment_replicated(ref, amount) : increment_alone(ref, amount);
+  }
+  ForeignKey& of = foreign(ref.key);
+  const ForeignKey::Change before = of.change;
+  const auto after = increment_alone(ref, amount);
+  if (!after) return after;
+  // Its owner adds the same again, unless something else happened to the key.
+  of.change = before;
+  of.note(__builtin_add_overflow(of.added, amount, &of.added) ? ForeignKey::Change::value
+                                                              : ForeignKey::Change::increment);
+  return after;
+}
+
+void KeySpace::adopt(const ForeignKey& of) {
+  assert(!is_foreign(of.key));
+  KeyRef ref = open(of.key, Touch::no);
+  if (of.entry == nullptr) {
+    if (ref.exists) remove(ref);
+    return;
+  }
+  const bool was_there = of.existed == ref.exists;
+  if (of.change == ForeignKey::Change::expiry && was_there) {
+    set_expiry(ref, of.entry->expiry_ms());
+  } else if (of.change == ForeignKey::Change::increment && was_there) {
+    (void)increment(ref, of.added);
+  } else {
+    std::string scratch;
+    const KeyRef copy{of.key, of.entry.get(), true};
+    put(ref, text(copy, scratch), of.entry->expiry_ms());
+  }
+}
+
+runtime::Result<int64_t> KeySpace::increment_alone(KeyRef& ref, int64_t amount) {
   int64_t before = 0;
   if (ref.exists) {
     const auto value = integer(ref);
-    if (!value) return runtime::fail("value is not an integer or out of range");
+    if (!value) return runtime::fail(kNotAnInteger);
     before = *value;
   }
   int64_t after = 0;
   if (__builtin_add_overflow(before, amount, &after)) {
-    return runtime::fail("increment or decrement would overflow");
+    return runtime::fail(kWouldOverflow);
   }
   const uint64_t expiry_ms = ref.exists ? ref.expiry_ms() : 0;
   // Every replica has every dot while the node is alone, so contributions fold into one total; a

@@ -46,6 +46,13 @@ void CausalContext::add_anywhere(Dot dot) {
   }
 }
 
+void CausalContext::add_run(const Run& run) {
+  if (runs_.empty() || !starts_before(run, runs_.back())) return append(run);
+  CausalContext one;
+  one.runs_.push_back(run);
+  join(one);
+}
+
 bool CausalContext::covers_anywhere(Dot dot) const {
   const auto run = first_reaching(runs_, dot);
   return run != runs_.end() && run->actor == dot.actor && run->first <= dot.n;

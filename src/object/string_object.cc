@@ -73,6 +73,12 @@ std::expected<std::optional<StringValue>, CounterError> read_string(const Object
   return read;
 }
 
+std::optional<uint64_t> read_expiry(const Object& object, const ActorTable& actors) {
+  const StringState state = StringState::of(object, actors);
+  if (!state.exists()) return std::nullopt;
+  return state.winner == nullptr ? 0 : effective_expiry_ms(object, *state.winner);
+}
+
 Delta write_string(const Object& object, Dot dot, Hlc hlc, BlobRef payload, uint64_t expiry_ms,
                    Kind kind) {
   Delta delta;

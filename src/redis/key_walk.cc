@@ -137,7 +137,8 @@ void KeyWalk::rows_read(std::vector<storage::ColdResult> results, bool more) {
 
 void KeyWalk::take_row(const storage::ColdResult& result) {
   storage::visit_row(result.row, [&](const storage::RowEntry& of) {
-    stretch_.rows.push_back({result.key.hash, of.state.expiry_ms, false, std::string(of.key)});
+    const bool tombstone = of.state.form == storage::Form::tombstone;
+    stretch_.rows.push_back({result.key.hash, of.state.expiry_ms, tombstone, std::string(of.key)});
   });
 }
 

@@ -26,7 +26,7 @@ runtime::Result<std::unique_ptr<ShardThread>> ShardThread::make(
   if (!journal) return std::unexpected(journal.error());
   shard->store_ = std::make_unique<storage::ShardStore>(
       storage::ShardStore::Parts{*shard->loop_, *shard->random_, std::move(*journal), shared.rows,
-                                 shared.cold_reader, shared.checkpoint_thread},
+                                 shared.cold_reader, shared.checkpoint_thread, shared.actors},
       shape, store_settings(config, shape.shards));
   shard->coordinator_ =
       std::make_unique<coordinator::ShardCoordinator>(*shard->loop_, *shard->store_, shared.actors);

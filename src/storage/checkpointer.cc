@@ -30,6 +30,12 @@ void note_row_expiry(SlotCounts& counts, Entry* entry, bool expires) {
   entry->set_row_expires(expires);
 }
 
+void note_row_tombstone(SlotCounts& counts, Entry* entry, bool tombstone) {
+  if (entry->row_tombstone() == tombstone) return;
+  counts.tombstones_on_disk += tombstone ? 1 : UINT32_MAX;  // as above
+  entry->set_row_tombstone(tombstone);
+}
+
 }  // namespace
 
 struct Checkpointer::Batch {
@@ -206,6 +212,7 @@ bool Checkpointer::walk_slot(uint16_t slot, size_t& budget) {
       counts.rows_stale = false;
       slot_touched_ = true;
     }
+    slot_touched_ = slot_touched_ || store_.flushed_.contains({slot, db_});
     if (counts.dirty == 0 && hash_ == 0) continue;
     slot_touched_ = true;
     if (!walk_database(slot, db_, budget)) {
@@ -272,7 +279,9 @@ void Checkpointer::take_group(uint16_t slot, uint16_t db, uint64_t hash,
       store_.unmark_dirty(counts, entry);
       entry->set_generation(generation_);
     }
-    if (entry->form() == Form::tombstone) {
+    const bool tombstone = entry->form() == Form::tombstone;
+    note_row_tombstone(counts, entry, tombstone && store_.keeps_tombstones_);
+    if (tombstone && !store_.keeps_tombstones_) {
       // It stays `stored` until the commit: the row is there to be read until then.
       if (entry->stored()) --counts.on_disk;
       note_row_expiry(counts, entry, false);
@@ -297,9 +306,11 @@ void Checkpointer::save_counts(uint16_t slot) {
   for (uint16_t db = 0; db < databases; ++db) {
     if (!store_.table_.has_database(db)) continue;
     const SlotCounts& counts = store_.table_.counts(db, slot);
-    if (counts.on_disk == 0) continue;
+    object::CausalContext flushed = store_.flushed_context(slot, db);
+    if (counts.on_disk == 0 && flushed.empty()) continue;
     saved.push_back({db, counts.on_disk, std::min(counts.volatile_on_disk, counts.on_disk),
-                     counts.next_expiry_ms, counts.rows_ahead, counts.rows_shared});
+                     counts.next_expiry_ms, counts.rows_ahead, counts.rows_shared,
+                     std::min(counts.tombstones_on_disk, counts.on_disk), std::move(flushed)});
   }
   batch_->meta.push_back({count_record_name(slot), encode_counts(saved), batch_->rows.size()});
 }
@@ -376,7 +387,9 @@ void Checkpointer::forget_tombstones() {
                           of.db};
     if (Entry* entry = store_.find(key)) {  // none: flushed
       entry->set_stored(false);
-      if (entry->form() == Form::tombstone) {
+      if (entry->form() == Form::tombstone && store_.keeps_tombstones_) {
+        store_.mark_dirty(store_.counts(key), entry);  // there are replicas now
+      } else if (entry->form() == Form::tombstone) {
         if (entry->dirty()) store_.unmark_dirty(store_.counts(key), entry);
         store_.table_.erase(key, entry);
       }

@@ -45,7 +45,6 @@ void write_change(Writer& out, const EntryState& state) {
 
 template <class Writer>
 void write_entry(Writer& out, std::string_view key, const EntryState& state) {
-  assert(state.form != Form::tombstone || state.payload.empty());
   assert(state.form != Form::counter || state.payload.size() == kCounterBytes);
   out.byte(static_cast<uint8_t>(state.form));
   out.byte(state.expiry_ms != 0 ? kHasExpiry : 0);
@@ -77,12 +76,11 @@ void read_change(object::ByteReader& in, EntryState& state) {
 
 bool is_payload_size(Form form, size_t bytes) {
   switch (form) {
-    case Form::tombstone:
-      return bytes == 0;
     case Form::counter:
       return bytes == kCounterBytes;
     case Form::raw:
     case Form::encoded:
+    case Form::tombstone:
       return bytes <= object::Blob::kMaxBytes;
   }
   return false;
@@ -114,7 +112,7 @@ void advance(std::string_view& bytes, const object::ByteReader& in) {
 
 size_t record_bytes_max(size_t key_bytes, size_t payload_bytes) {
   constexpr size_t kBytes = 3;    // type, form, flags
-  constexpr size_t kNumbers = 8;  // slot, db, actor, n, HLC, expiry, two sizes
+  constexpr size_t kNumbers = 9;  // slot, db, actor, n, HLC, expiry, three sizes
   return kBytes + kNumbers * kVarintBytesMax + key_bytes + payload_bytes;
 }
 
@@ -124,17 +122,26 @@ size_t encode_record(const Record& record, char* out) {
                                    static_cast<unsigned>(record.before) << kBeforeShift));
   writer.varint(record.slot);
   writer.varint(record.db);
+  const auto write_sized = [&writer](std::string_view bytes) {
+    writer.varint(bytes.size());
+    writer.raw(bytes);
+  };
   switch (record.type) {
-    case RecordType::put:
+    case RecordType::merged:
+      write_sized(record.context);
+      [[fallthrough]];
+    case RecordType::put:  // in one place, which the compiler then inlines
       write_entry(writer, record.key, record.state);
       break;
     case RecordType::remove:
-      write_change(writer, record.state);
-      writer.varint(record.key.size());
-      writer.raw(record.key);
-      break;
+    case RecordType::joined:
     case RecordType::flush:
+    case RecordType::flushed:
       write_change(writer, record.state);
+      if (record.type == RecordType::remove || record.type == RecordType::joined) {
+        write_sized(record.key);
+      }
+      if (record.type >= RecordType::joined) write_sized(record.context);
       break;
   }
   return static_cast<size_t>(writer.end() - out);
@@ -146,7 +153,7 @@ std::optional<Record> decode_record(std::string_view& bytes) {
   const unsigned type = first & ((1u << kBeforeShift) - 1);
   const unsigned before = first >> kBeforeShift;
   if (type < static_cast<unsigned>(RecordType::put) ||
-      type > static_cast<unsigned>(RecordType::flush) ||
+      type > static_cast<unsigned>(RecordType::flushed) ||
       before > static_cast<unsigned>(Before::expiring)) {
     return std::nullopt;
   }
@@ -156,6 +163,9 @@ std::optional<Record> decode_record(std::string_view& bytes) {
   record.slot = static_cast<uint16_t>(read_at_most(in, object::kSlots - 1));
   record.db = static_cast<uint16_t>(read_at_most(in, UINT16_MAX));
   switch (record.type) {
+    case RecordType::merged:
+      record.context = in.sized();
+      [[fallthrough]];
     case RecordType::put: {
       const RowEntry entry = read_entry(in);
       record.key = entry.key;
@@ -168,6 +178,15 @@ std::optional<Record> decode_record(std::string_view& bytes) {
       break;
     case RecordType::flush:
       read_change(in, record.state);
+      break;
+    case RecordType::joined:
+      read_change(in, record.state);
+      record.key = read_key(in);
+      record.context = in.sized();
+      break;
+    case RecordType::flushed:
+      read_change(in, record.state);
+      record.context = in.sized();
       break;
   }
   if (!in.ok()) return std::nullopt;

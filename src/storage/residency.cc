@@ -62,6 +62,9 @@ runtime::Status Residency::admit(const RowKey& at, std::string_view row) {
     Entry* entry = Entry::make(of.key, of.state);
     entry->set_stored(true);
     entry->set_row_expires(of.state.expiry_ms != 0);
+    entry->set_row_tombstone(of.state.form == Form::tombstone);
+    const bool simple = of.state.form == Form::raw || of.state.form == Form::counter;
+    counts.contexts = counts.contexts || (!simple && !of.state.payload.empty());
     entry->set_referenced(true);
     entry->access = initial_access(store_.settings_.eviction, store_.now_ms());
     store_.table_.insert(key, entry);
@@ -137,7 +140,8 @@ void Residency::end_turn() {
     }
   }
   if (!over_limit()) return;
-  if (evicts && disk_max == 0) {
+  if (evicts_for_memory()) {
+    if (store_.keeps_tombstones_) demote_some();
     evict_some();
   } else {
     demote_some();
@@ -174,10 +178,17 @@ bool Residency::over_limit() const {
   return store_.settings_.memory_bytes_max != 0 && store_.memory_bytes() > memory_limit();
 }
 
+bool Residency::evicts_for_memory() const {
+  return store_.settings_.disk_bytes_max == 0 &&
+         store_.settings_.eviction.policy != EvictionPolicy::noeviction;
+}
+
 bool Residency::demotable(const Entry* entry, uint16_t slot) const {
   const bool clean = !entry->dirty() || runtime::mutant(runtime::Mutant::dirty_entry_demoted);
-  return clean && entry->stored() && entry->form() != Form::tombstone &&
-         store_.checkpointer_->committed(*entry, slot);
+  // A cache does not keep on disk what left memory, except that it is gone.
+  if (evicts_for_memory() && entry->form() != Form::tombstone) return false;
+  const bool row_says_it = entry->form() != Form::tombstone || entry->row_tombstone();
+  return clean && entry->stored() && row_says_it && store_.checkpointer_->committed(*entry, slot);
 }
 
 void Residency::demote_some() {

@@ -46,6 +46,7 @@ class Residency {
   uint64_t memory_limit() const;
   void demote_some();
   bool demote_slot(uint16_t db, uint16_t slot, size_t& budget);
+  bool evicts_for_memory() const;
   bool demotable(const Entry* entry, uint16_t slot) const;
   void evict_some();
   bool evict_one();

@@ -9,7 +9,7 @@ namespace quorate::storage {
 namespace {
 
 constexpr uint8_t kFormat = 2;
-constexpr uint8_t kRowsAhead = 1, kRowsShared = 2;
+constexpr uint8_t kRowsAhead = 1, kRowsShared = 2, kTombstones = 4, kFlushed = 8;
 constexpr std::string_view kClockPrefix = "clock/";
 constexpr std::string_view kCountPrefix = "count/";
 
@@ -43,8 +43,11 @@ std::string encode_counts(const std::vector<SavedCounts>& counts) {
     out.varint(of.keys);
     out.varint(of.volatile_keys);
     out.fixed64(of.next_expiry_ms);
-    out.byte(static_cast<uint8_t>((of.rows_ahead ? kRowsAhead : 0) |
-                                  (of.rows_shared ? kRowsShared : 0)));
+    out.byte(static_cast<uint8_t>(
+        (of.rows_ahead ? kRowsAhead : 0) | (of.rows_shared ? kRowsShared : 0) |
+        (of.tombstones != 0 ? kTombstones : 0) | (of.flushed.empty() ? 0 : kFlushed)));
+    if (of.tombstones != 0) out.varint(of.tombstones);
+    if (!of.flushed.empty()) of.flushed.write_to(out);
   }
   return bytes;
 }
@@ -61,10 +64,13 @@ std::optional<std::vector<SavedCounts>> decode_counts(std::string_view bytes) {
     of.volatile_keys = static_cast<uint32_t>(in.varint());
     of.next_expiry_ms = in.fixed64();
     const uint8_t flags = format == 1 ? kRowsAhead | kRowsShared : in.byte();
-    if ((flags & ~(kRowsAhead | kRowsShared)) != 0) in.reject();
+    if ((flags & ~(kRowsAhead | kRowsShared | kTombstones | kFlushed)) != 0) in.reject();
     of.rows_ahead = (flags & kRowsAhead) != 0;
     of.rows_shared = (flags & kRowsShared) != 0;
-    counts.push_back(of);
+    if ((flags & kTombstones) != 0) of.tombstones = static_cast<uint32_t>(in.varint());
+    if ((flags & kFlushed) != 0) of.flushed = object::CausalContext::read_from(in);
+    if (of.tombstones > of.keys) in.reject();
+    counts.push_back(std::move(of));
   }
   if (!in.finished()) return std::nullopt;
   return counts;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "quorate/runtime/mutants.h"
+#include "quorate/storage/stored_object.h"
 
 #include "storage/checkpointer.h"
 #include "storage/expiry_cycle.h"
@@ -19,8 +20,6 @@ constexpr uint64_t kCheckpointDirtyDivisor = 5;
 // A journal longer than this would make a restart slow, however large the data is.
 constexpr uint64_t kCheckpointBytesMax = 1ull << 30;
 
-bool visible(const Entry* entry) { return entry != nullptr && entry->form() != Form::tombstone; }
-
 }  // namespace
 
 ShardStore::ShardStore(Parts parts, Shape shape, StoreSettings settings)
@@ -33,6 +32,7 @@ ShardStore::ShardStore(Parts parts, Shape shape, StoreSettings settings)
       cold_reader_(parts.cold_reader),
       table_(shape.shard, shape.shards, shape.databases),
       clocks_(shape.shard, shape.shards, shape.actor),
+      actors_(parts.actors),
       key_counts_(shape.databases),
       volatile_counts_(shape.databases),
       checkpointer_(std::make_unique<Checkpointer>(*this, parts.checkpoint_thread)),
@@ -59,32 +59,42 @@ EntryState ShardStore::next_state(const object::Key& key, const Entry* before, c
 }
 
 void ShardStore::log(RecordType type, Before before, const object::Key& key,
-                     const EntryState& state) {
-  char* room = journal_->reserve(record_bytes_max(key.name.size(), state.payload.size()));
-  journal_->commit(encode_record({type, before, key.slot, key.db, key.name, state}, room));
+                     const EntryState& state, std::string_view context) {
+  char* room =
+      journal_->reserve(record_bytes_max(key.name.size(), state.payload.size() + context.size()));
+  journal_->commit(encode_record({type, before, key.slot, key.db, key.name, state, context}, room));
 }
 
 // A key that comes to share a row with others must find them when it is replayed: they are to be
-// written together.
+// written together. Whether a tombstone has a row of its own is known only once it is read.
 Before ShardStore::before_of(const object::Key& key, const Entry* before) const {
-  if (visible(before)) return before->expiry_ms() == 0 ? Before::lasting : Before::expiring;
+  if (is_visible(before)) return before->expiry_ms() == 0 ? Before::lasting : Before::expiring;
   if (runtime::mutant(runtime::Mutant::shared_row_unread)) return Before::absent;
-  return before == nullptr && table_.has_hash(key) ? Before::unknown : Before::absent;
+  const bool found =
+      before == nullptr ? table_.has_hash(key) : keeps_tombstones_ || before->row_tombstone();
+  return found ? Before::unknown : Before::absent;
 }
 
 Entry* ShardStore::put(const object::Key& key, Entry* before, const Value& value) {
+  if (replicated_) [[unlikely]]
+    return put_replicated(key, before, value);
   const EntryState state = next_state(key, before, value);
   log(RecordType::put, before_of(key, before), key, state);
   return store(key, before, state);
 }
 
 void ShardStore::remove(const object::Key& key, Entry* before) {
+  if (replicated_) [[unlikely]]
+    return remove_replicated(key, before);
   const EntryState state = next_state(key, before, Value{Form::tombstone, 0, {}});
   log(RecordType::remove, before_of(key, before), key, state);
   drop(key, before, state);
 }
 
 void ShardStore::set_expiry(const object::Key& key, Entry* entry, uint64_t expiry_ms) {
+  if (replicated_ || entry->form() == Form::encoded) [[unlikely]] {
+    return set_expiry_replicated(key, entry, expiry_ms);
+  }
   EntryState state = next_state(key, entry, {entry->form(), expiry_ms, entry->payload()});
   log(RecordType::put, before_of(key, entry), key, state);
   SlotCounts& slot = counts(key);
@@ -102,11 +112,11 @@ bool ShardStore::expire_if_due(const object::Key& key, Entry* entry) {
 
 Entry* ShardStore::store(const object::Key& key, Entry* before, const EntryState& state) {
   SlotCounts& slot = counts(key);
-  const bool was_visible = visible(before);
+  const bool was_visible = is_visible(before);
   count_expiry(key, slot, was_visible ? before->expiry_ms() : 0, state.expiry_ms);
-  if (!was_visible) {
-    ++slot.live;
-    ++key_counts_[key.db];
+  if (was_visible != (state.form != Form::tombstone)) {
+    slot.live += was_visible ? UINT32_MAX : 1;  // one less, modulo 2^32
+    key_counts_[key.db] += was_visible ? UINT64_MAX : 1;
   }
   Entry* entry = before;
   if (before == nullptr) {
@@ -118,6 +128,7 @@ Entry* ShardStore::store(const object::Key& key, Entry* before, const EntryState
     entry->access = before->access;
     entry->set_stored(before->stored());
     entry->set_row_expires(before->row_expires());
+    entry->set_row_tombstone(before->row_tombstone());
     entry->set_generation(before->generation());
     if (before->dirty()) unmark_dirty(slot, before);
     table_.replace(key, before, entry);
@@ -145,6 +156,7 @@ void ShardStore::drop(const object::Key& key, Entry* before, const EntryState& s
   Entry* tombstone = Entry::make(key.name, nothing);
   tombstone->set_stored(true);
   tombstone->set_row_expires(before->row_expires());
+  tombstone->set_row_tombstone(before->row_tombstone());
   table_.replace(key, before, tombstone);
   mark_dirty(slot, tombstone);
 }
@@ -153,14 +165,22 @@ void ShardStore::flush(uint16_t db) {
   if (!table_.has_database(db)) return;
   for (unsigned slot = shape_.shard; slot < object::kSlots; slot += shape_.shards) {
     const SlotCounts& slot_counts = table_.counts(db, static_cast<uint16_t>(slot));
-    if (slot_counts.live == 0 && slot_counts.resident == 0) continue;
+    const bool tombstones = replicated_ && slot_counts.cold != 0;
+    if (slot_counts.live == 0 && slot_counts.resident == 0 && !tombstones) continue;
     object::Key place;
     place.slot = static_cast<uint16_t>(slot);
     place.db = db;
-    log(RecordType::flush, Before::unknown, place,
-        next_state(place, nullptr, Value{Form::tombstone, 0, {}}));
-    flush_slot(db, place.slot);
+    const EntryState state = next_state(place, nullptr, Value{Form::tombstone, 0, {}});
+    flush_at_once(place, state);
+    if (observer_ != nullptr) tell_flush(db, place.slot, state);
   }
+}
+
+void ShardStore::flush_at_once(const object::Key& place, const EntryState& state) {
+  const auto contexts = contexts_of(place.db, place.slot);
+  log(RecordType::flush, Before::unknown, place, state);
+  flush_slot(place.db, place.slot);
+  if (!contexts.empty()) keep_contexts(place.db, place.slot, contexts, state.hlc);
 }
 
 void ShardStore::flush_slot(uint16_t db, uint16_t slot) {
@@ -179,8 +199,8 @@ void ShardStore::flush_slot(uint16_t db, uint16_t slot) {
   // what a part of a slot saved before a crash may have left out rows that an earlier flush made
   // stale.
   slot_counts.rows_stale = true;
-  slot_counts.on_disk = slot_counts.volatile_on_disk = 0;
-  slot_counts.rows_shared = false;
+  slot_counts.on_disk = slot_counts.volatile_on_disk = slot_counts.tombstones_on_disk = 0;
+  slot_counts.rows_shared = slot_counts.contexts = false;
 }
 
 void ShardStore::mark_dirty(SlotCounts& slot, Entry* entry) {
@@ -222,7 +242,14 @@ object::Key ShardStore::key_of(const Record& record) const {
 }
 
 std::optional<RowKey> ShardStore::row_to_replay(const Record& record) const {
-  if (record.type == RecordType::flush || clocks_.covers(record.slot, record.state.dot)) return {};
+  if (record.type == RecordType::flush || record.type == RecordType::flushed) return {};
+  // A joined object takes no new dot: it may have to be joined again.
+  if (record.type == RecordType::merged) {
+    const auto dots = object::CausalContext::decode(record.context);
+    if (dots && clocks_.covers(record.slot, *dots)) return {};
+  } else if (record.type != RecordType::joined && clocks_.covers(record.slot, record.state.dot)) {
+    return {};
+  }
   const object::Key key = key_of(record);
   if (!needs_load(key)) return {};
   const SlotCounts& slot = table_.counts(key.db, key.slot);
@@ -237,6 +264,7 @@ Entry* ShardStore::stand_in(const object::Key& key, const Record& record) {
   const bool replaces = record.before == Before::lasting || record.before == Before::expiring;
   if (!replaces || !is_cold(key) || row_to_replay(record)) return nullptr;
   EntryState state = record.state;
+  state.form = Form::raw;  // whatever it is: a key that clients saw
   state.expiry_ms = record.before == Before::expiring ? UINT64_MAX : 0;
   Entry* entry = Entry::make(key.name, state);
   entry->set_stored(true);
@@ -253,6 +281,7 @@ runtime::Status ShardStore::load_to_replay(const ColdResult& row) {
 }
 
 runtime::Status ShardStore::replay(const Record& record) {
+  if (record.type >= RecordType::merged) return replay_merged(record);
   if (clocks_.covers(record.slot, record.state.dot)) return {};
   Entry* before = nullptr;
   object::Key key;
@@ -270,8 +299,9 @@ runtime::Status ShardStore::replay(const Record& record) {
     return {};
   }
   if (record.type == RecordType::put) {
+    note_context(key, record.state);
     store(key, before, record.state);
-  } else if (visible(before)) {
+  } else if (is_visible(before)) {
     drop(key, before, record.state);
   }
   return {};
@@ -285,14 +315,17 @@ runtime::Status ShardStore::restore_slot(const SavedSlot& saved) {
                            ": start with 'databases' at least " + std::to_string(of.db + 1));
     }
     SlotCounts& slot = table_.counts(of.db, saved.slot);
-    slot.live = slot.cold = slot.on_disk = of.keys;
+    slot.cold = slot.on_disk = of.keys;
+    slot.tombstones_on_disk = of.tombstones;
+    slot.live = of.keys - of.tombstones;
     slot.volatile_keys = slot.volatile_on_disk = of.volatile_keys;
     slot.next_expiry_ms = of.next_expiry_ms;
     slot.rows_ahead = of.rows_ahead;
     slot.rows_shared = of.rows_shared;
-    key_counts_[of.db] += of.keys;
+    key_counts_[of.db] += slot.live;
     volatile_counts_[of.db] += of.volatile_keys;
     cold_rows_ += of.keys;
+    if (!of.flushed.empty()) note_flushed(of.db, saved.slot, of.flushed);
   }
   return {};
 }

@@ -2,6 +2,7 @@
 #include "quorate/coordinator/key_space.h"
 
 #include <gtest/gtest.h>
+#include <tuple>
 
 #include "coordinator/shard_rig.h"
 
@@ -10,13 +11,15 @@ namespace {
 
 using Touch = KeySpace::Touch;
 
-// Parameter: whether the key lives on another shard and takes part as a copy.
-class KeySpaceTest : public testing::TestWithParam<bool> {
+// Parameters: whether the key lives on another shard and takes part as a copy; whether there are
+// replicas.
+class KeySpaceTest : public testing::TestWithParam<std::tuple<bool, bool>> {
  protected:
-  KeySpaceTest() : name_(rig_.name_on(GetParam() ? 1 : 0)), key_(rig_.key(name_)) {
+  KeySpaceTest() : name_(rig_.name_on(elsewhere() ? 1 : 0)), key_(rig_.key(name_)) {
     foreign_.emplace_back(key_, nullptr);
-    if (GetParam()) keys().set_foreign(&foreign_);
+    if (elsewhere()) keys().set_foreign(&foreign_);
   }
+  static bool elsewhere() { return std::get<0>(GetParam()); }
 
   KeySpace& keys() { return rig_.shards[0].coordinator->keys(); }
   KeyRef open() { return keys().open(key_); }
@@ -30,15 +33,17 @@ class KeySpaceTest : public testing::TestWithParam<bool> {
   }
   void pass_ms(uint64_t ms) { rig_.world.run_for(ms * 1000); }
 
-  ShardRig rig_{{.shards = 2}};
+  ShardRig rig_{{.shards = 2, .replicated = std::get<1>(GetParam())}};
   std::string name_;
   object::Key key_;
   std::vector<ForeignKey> foreign_;
 };
 
-INSTANTIATE_TEST_SUITE_P(HereAndElsewhere, KeySpaceTest, testing::Bool(), [](const auto& info) {
-  return std::string(info.param ? "Elsewhere" : "Here");
-});
+INSTANTIATE_TEST_SUITE_P(HereAndElsewhere, KeySpaceTest,
+                         testing::Combine(testing::Bool(), testing::Bool()), [](const auto& info) {
+                           return std::string(std::get<0>(info.param) ? "Elsewhere" : "Here") +
+                                  (std::get<1>(info.param) ? "Replicated" : "Alone");
+                         });
 
 TEST_P(KeySpaceTest, PutThenOpen) {
   EXPECT_FALSE(open().exists);

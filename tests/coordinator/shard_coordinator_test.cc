@@ -160,6 +160,45 @@ TEST_F(ShardCoordinatorTest, ACounterStaysACounterAcrossShards) {
   EXPECT_EQ(coordinator(1).store().find(rig_->key(far))->form(), storage::Form::counter);
 }
 
+TEST_F(ShardCoordinatorTest, AnIncrementAcrossShardsIsOneOfTheOwners) {
+  make({.shards = 2, .replicated = true});
+  const std::string far = rig_->name_on(1);
+  const auto increment = [&](int64_t expected) {
+    EXPECT_TRUE(run(0, {far, rig_->name_on(0)}, true, [&](KeySpace& keys) {
+      KeyRef ref = keys.open(rig_->key(far));
+      EXPECT_TRUE(keys.increment(ref, 3));
+      EXPECT_EQ(keys.increment(ref, 7).value(), expected);
+    }));
+  };
+  increment(10);
+  increment(20);
+  EXPECT_EQ(coordinator(1).store().find(rig_->key(far))->form(), storage::Form::counter);
+  EXPECT_TRUE(run(0, {far, rig_->name_on(0)}, true, [&](KeySpace& keys) {
+    KeyRef ref = keys.open(rig_->key(far));
+    keys.put(ref, "100", 0);
+    EXPECT_EQ(keys.increment(ref, 1).value(), 101);
+  }));
+  EXPECT_EQ(get(far), "101");
+  increment(111);
+  EXPECT_EQ(get(far), "111");
+  EXPECT_EQ(coordinator(1).store().find(rig_->key(far))->form(), storage::Form::encoded)
+      << "the text, and increments on top of it";
+}
+
+TEST_F(ShardCoordinatorTest, AnExpirySetAcrossShardsLeavesTheValueToItsOwner) {
+  make({.shards = 2, .replicated = true});
+  const std::string far = rig_->name_on(1);
+  for (const uint64_t expiry_ms : {88'888'888'888'888u, 99'999'999'999'999u}) {
+    EXPECT_TRUE(run(0, {far, rig_->name_on(0)}, true, [&](KeySpace& keys) {
+      KeyRef ref = keys.open(rig_->key(far));
+      if (!ref.exists) keys.put(ref, "value", 0);
+      keys.set_expiry(ref, expiry_ms);
+    }));
+    EXPECT_EQ(get(far), "value");
+    EXPECT_EQ(coordinator(1).keys().open(rig_->key(far)).expiry_ms(), expiry_ms);
+  }
+}
+
 TEST_F(ShardCoordinatorTest, KeysThatAreNamedTwiceAreOneKey) {
   make({.shards = 2});
   const std::string near = rig_->name_on(0);

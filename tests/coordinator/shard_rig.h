@@ -25,6 +25,7 @@ struct ShardRigOptions {
   storage::SyncPolicy policy = storage::SyncPolicy::everysec;
   storage::StoreSettings store = {};
   uint64_t seed = 1;
+  bool replicated = false;
 };
 
 class ShardRig {
@@ -144,8 +145,9 @@ class ShardRig {
     ASSERT_TRUE(journal) << journal.error().message;
     shard.store = std::make_unique<storage::ShardStore>(
         storage::ShardStore::Parts{*shard.loop, *shard.random, std::move(*journal), *rows,
-                                   *cold_reader, checkpoint_thread},
+                                   *cold_reader, checkpoint_thread, actors},
         storage::ShardStore::Shape{index, options_.shards, 16, actor_, kHashSeed}, options_.store);
+    shard.store->set_keeps_tombstones(options_.replicated);
     shard.coordinator = std::make_unique<ShardCoordinator>(*shard.loop, *shard.store, actors);
     ShardCoordinator& coordinator = *shard.coordinator;
     coordinator.set_syncs_always(options_.policy == storage::SyncPolicy::always);

@@ -1,5 +1,6 @@
 #include "sim/key_model.h"
 
+#include <cstdlib>
 #include <utility>
 
 namespace quorate::sim {
@@ -28,6 +29,10 @@ void apply_change(KeyStates& states, const Change& change) {
     case storage::RecordType::flush:
       visit_slot(states, change.db, change.slot, [&](auto at) { return states.erase(at); });
       break;
+    case storage::RecordType::merged:
+    case storage::RecordType::joined:
+    case storage::RecordType::flushed:
+      std::abort();  // a lone node writes none of these
   }
 }
 
@@ -54,6 +59,10 @@ void KeyModel::apply(unsigned shard, size_t index, const Change& change) {
         return ++at;
       });
       break;
+    case storage::RecordType::merged:
+    case storage::RecordType::joined:
+    case storage::RecordType::flushed:
+      std::abort();  // a lone node writes none of these
   }
 }
 

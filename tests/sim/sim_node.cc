@@ -136,7 +136,7 @@ runtime::Status SimNode::open_shards(const Options& options) {
     if (!journal) return std::unexpected(journal.error());
     shard.store = std::make_unique<storage::ShardStore>(
         storage::ShardStore::Parts{*shard.loop, *shard.random, std::move(*journal), *rows_,
-                                   *cold_reader_, *checkpoint_worker_},
+                                   *cold_reader_, *checkpoint_worker_, identity_.actors},
         storage::ShardStore::Shape{i, options.shards, kDatabases, actor, identity_.hash_seed},
         options.store);
     shard.coordinator = std::make_unique<coordinator::ShardCoordinator>(*shard.loop, *shard.store,

@@ -27,14 +27,21 @@ struct ForeignKey {
   struct Destroy {
     void operator()(storage::Entry* entry) const { storage::Entry::destroy(entry); }
   };
+  // What the command did to it. An expiry or increments alone are done again where the key lives,
+  // so that they do not replace what other replicas add.
+  enum class Change : uint8_t { none, expiry, increment, value };
+
   std::string name;
   object::Key key;                                 // key.name views `name`
   std::unique_ptr<storage::Entry, Destroy> entry;  // null: absent
-  bool changed = false;
+  bool existed = false;                            // when it was copied; perhaps past its expiry
+  Change change = Change::none;
+  int64_t added = 0;  // by Change::increment
 
   ForeignKey(const object::Key& of, const storage::Entry* source);
   ForeignKey(ForeignKey&& other) noexcept;
   ForeignKey& operator=(ForeignKey&&) = delete;
+  void note(Change next);
 };
 
 struct KeyRef {
@@ -68,6 +75,9 @@ class KeySpace {
   // Adds to the integer a key stands for, or to 0. The error is Redis's text without prefix.
   runtime::Result<int64_t> increment(KeyRef& ref, int64_t amount);
 
+  // Makes the change that an operation made to a copy. REQUIRES: the key is of this shard.
+  void adopt(const ForeignKey& of);
+
   uint64_t now_ms() const { return store_.now_ms(); }
   storage::ShardStore& store() { return store_; }
 
@@ -80,6 +90,8 @@ class KeySpace {
   }
   ForeignKey& foreign(const object::Key& key);
 
+  runtime::Result<int64_t> increment_alone(KeyRef& ref, int64_t amount);
+  runtime::Result<int64_t> increment_replicated(KeyRef& ref, int64_t amount);
   std::optional<int64_t> integer(const KeyRef& ref) const;
 
   storage::ShardStore& store_;

@@ -62,6 +62,9 @@ class CausalContext {
     add_anywhere(dot);
   }
 
+  // All dots of the run; fast if it comes behind all that are here.
+  void add_run(const Run& run);
+
   [[nodiscard]] bool covers(Dot dot) const {
     if (runs_.size() == 1) [[likely]] {
       const Run& run = runs_.front();

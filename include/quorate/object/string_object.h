@@ -37,6 +37,10 @@ struct StringValue {
 [[nodiscard]] std::expected<std::optional<StringValue>, CounterError> read_string(
     const Object& object, const ActorTable& actors);
 
+// What read_string would say of the expiry, also where increments add up beyond 64 bits; empty if
+// there is no value.
+[[nodiscard]] std::optional<uint64_t> read_expiry(const Object& object, const ActorTable& actors);
+
 // SET and whatever replaces the value. REQUIRES: kind is raw or hyperloglog.
 [[nodiscard]] Delta write_string(const Object& object, Dot dot, Hlc hlc, BlobRef payload,
                                  uint64_t expiry_ms, Kind kind = Kind::raw);

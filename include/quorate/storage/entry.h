@@ -3,8 +3,10 @@
 // At rest nearly every string has one version whose context the slot clock already says; such an
 // entry holds the version's dot, HLC and expiry in its header and the payload behind the key, so
 // that a GET reads nothing else. Everything richer (siblings, contexts, baselines) is
-// Form::encoded: the payload is object::encode()'s canonical form. A tombstone has no payload and
-// stands for a deleted key whose row is still on disk.
+// Form::encoded: the payload is object::encode()'s canonical form (stored_object.h). A
+// tombstone stands for a deleted key: one whose row is still on disk or, while there are replicas,
+// one they may still have to hear of. It has a payload, the same as Form::encoded, only if its slot
+// clock does not say all that it saw, or if it keeps totals of counters.
 //
 // Layout: a 40 byte header, the key, then the payload, or, for payloads of kBlobBytesMin and more,
 // a reference to an object::Blob that journal, checkpoint and replies can share.
@@ -28,10 +30,13 @@ enum class Form : uint8_t {
   raw,        // payload: the string's bytes
   counter,    // payload: one contribution, a 16 byte little-endian total of the dot's actor
   encoded,    // payload: object::encode() of the whole object
-  tombstone,  // no payload
+  tombstone,  // nothing a client sees; payload: none, or object::encode() of what was seen
 };
 
-// What an entry says, apart from its key. `payload` is borrowed.
+// What an entry says, apart from its key. `payload` is borrowed. dot and hlc: of the version if
+// there is just one (raw, counter), else some dot of the key that its slot clock covers, that of
+// the last change as a rule, and an HLC that no version here exceeds. expiry_ms: that of the value
+// a plain client sees, 0 for a tombstone.
 struct EntryState {
   Form form = Form::raw;
   object::Dot dot{};
@@ -84,16 +89,20 @@ class Entry {
   bool referenced() const { return (marks_ & kReferenced) != 0; }
   void set_dirty(bool on) { set_mark(kDirty, on); }
   void set_stored(bool on) { set_mark(kStored, on); }
-  // Whether that row, once the checkpoint under way has committed, has an expiry.
+  // Whether that row, once the checkpoint under way has committed, is a tombstone's.
+  bool row_tombstone() const { return (marks_ & kRowTombstone) != 0; }
+  void set_row_tombstone(bool on) { set_mark(kRowTombstone, on); }
+  // Whether it has an expiry.
   bool row_expires() const { return (marks_ & kRowExpires) != 0; }
   void set_row_expires(bool on) { set_mark(kRowExpires, on); }
   // The clock hand's second-chance bit, set by every access.
   void set_referenced(bool on) { set_mark(kReferenced, on); }
   // Which checkpoint last wrote it, modulo kGenerations: not evictable while that one is under way.
-  static constexpr unsigned kGenerations = 16;
-  unsigned generation() const { return uint32_t{marks_} >> 4; }
+  static constexpr unsigned kGenerations = 8;
+  unsigned generation() const { return uint32_t{marks_} >> kGenerationShift; }
   void set_generation(unsigned generation) {
-    marks_ = static_cast<uint8_t>((marks_ & 15u) | ((generation % kGenerations) << 4));
+    marks_ =
+        static_cast<uint8_t>((marks_ & kMarks) | ((generation % kGenerations) << kGenerationShift));
   }
 
   // LRU time or LFU counter, as the eviction policy uses it.
@@ -106,6 +115,8 @@ class Entry {
 
  private:
   static constexpr uint8_t kDirty = 1, kStored = 2, kReferenced = 4, kRowExpires = 8;
+  static constexpr uint8_t kRowTombstone = 16, kMarks = 31;
+  static constexpr unsigned kGenerationShift = 5;
   void set_mark(uint8_t mark, bool on) {
     marks_ = static_cast<uint8_t>(on ? marks_ | mark : marks_ & ~mark);
   }

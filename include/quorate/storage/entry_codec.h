@@ -22,6 +22,10 @@ enum class RecordType : uint8_t {
   remove = 2,  // the key has no state any more; carries the dot of the change
   flush = 3,   // every key of (slot range of the shard, db) is gone; carries nothing else but the
                // dots taken
+  // Of changes that other replicas made. What is simple is logged as a put.
+  merged = 4,   // a put, with all the dots the slot clock then covers as CausalContext::encode()
+  joined = 5,   // an object, Object::encode(), to be merged into the key's state; takes no dot
+  flushed = 6,  // a flush's dot, and what it covers, a CausalContext: every key has seen that
 };
 
 // What a put or a remove replaced, so that recovery need not read the row to count keys. Journals
@@ -39,8 +43,9 @@ struct Record {
   uint16_t slot = 0;
   uint16_t db = 0;
   std::string_view key;  // empty for flush
-  EntryState
-      state;  // put: everything; remove: dot and hlc; flush: dot and hlc (one record per slot)
+  // put, merged: everything; the others: dot and hlc (flush: one record per slot).
+  EntryState state;
+  std::string_view context{};  // merged, joined, flushed: the encoded context or object
 };
 
 // Upper bound of encode_record()'s output.

@@ -5,7 +5,8 @@
 // not. Two meta records per slot: "count/<slot>" is written with every part of a slot's rows,
 // "clock/<slot>" with the last part. Actors in clocks are handles of the node's ActorTable. Thread:
 // any. Format version 2; of version 1, which did not say how far rows can be trusted, the worst is
-// assumed.
+// assumed. Tombstones and flushed contexts are written only where there are any, which is never on
+// a node that was always alone.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +23,13 @@ namespace quorate::storage {
 
 struct SavedCounts {
   uint16_t db = 0;
-  uint32_t keys = 0;
+  uint32_t keys = 0;  // in rows, tombstones included
   uint32_t volatile_keys = 0;
   uint64_t next_expiry_ms = UINT64_MAX;
   bool rows_ahead = true;   // as in SlotCounts
   bool rows_shared = true;  // as in SlotCounts
+  uint32_t tombstones = 0;
+  object::CausalContext flushed;  // see ShardStore::apply
 };
 
 struct SavedSlot {

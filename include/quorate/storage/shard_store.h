@@ -11,6 +11,12 @@
 // finds it cold, load()s it and is resumed. A removed key whose row is still on disk stays as a
 // tombstone entry until a checkpoint has erased the row.
 //
+// With replicas (set_keeps_tombstones, set_observer), each change of a key goes to them, and theirs
+// come in through apply(). Entries are then objects (object.h), simple ones as before; a change
+// made here supersedes what its key shows, so counters add up exactly and no write is lost. A
+// removed key stays as a tombstone, in memory, in the journal and as a row, until it is reaped. A
+// lone node pays one branch for all this.
+//
 // Callers work in turns of the loop: any number of finds and changes, then end_turn(), which writes
 // the journal; replies of the turn may leave when that returned, or, under SyncPolicy::always, when
 // journal().synced_position() has reached what journal().end_position() was.
@@ -19,12 +25,15 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "quorate/object/change.h"
+#include "quorate/object/counter.h"
 #include "quorate/object/hlc.h"
 #include "quorate/object/key.h"
 #include "quorate/runtime/loop.h"
@@ -65,6 +74,15 @@ struct StoreStatistics {
   uint64_t damaged_rows = 0;
 };
 
+// Hears of every change made here, expiry, eviction and flush included, not of those applied.
+class ChangeObserver {
+ public:
+  virtual ~ChangeObserver() = default;
+  // After the change took its dot and its journal record, before the turn ends. What `change` views
+  // is valid during the call. Must not call the store.
+  virtual void changed(const object::Change& change) = 0;
+};
+
 class ShardStore {
  public:
   struct Parts {  // what it works with; all outlive it
@@ -74,6 +92,7 @@ class ShardStore {
     RowStore& rows;
     ColdReader& cold_reader;
     runtime::Executor& checkpoint_thread;
+    const object::ActorTable& actors;  // knows every actor of dots that come in
   };
   struct Shape {
     unsigned shard = 0;
@@ -135,6 +154,45 @@ class ShardStore {
   bool expire_if_due(const object::Key& key, Entry* entry);
   // Removes every key of the database.
   void flush(uint16_t db);
+
+  // ---- replication
+  // At most once; null, as at first, while there are no replicas. It outlives the store.
+  void set_observer(ChangeObserver* observer);
+  // Whether there are replicas that must hear of what was removed. REQUIRES: set before a node with
+  // replicas takes its first checkpoint, which would else erase the tombstones that recovery found.
+  void set_keeps_tombstones(bool on);
+  bool replicated() const { return replicated_; }
+  // Adds to the integer the key stands for, or to 0, as an increment of our actor (counter.h).
+  // REQUIRES: as for put(), and replicated().
+  std::expected<int64_t, object::CounterError> increment(const object::Key& key, Entry* before,
+                                                         int64_t amount);
+  // Takes in another replica's change; one that was applied before changes nothing. Equal to
+  // object::apply(). Fails, changing nothing, if a delta or state is malformed. REQUIRES: the key
+  // is as for put(); its name is shorter than Entry::kKeyBytesMax; all actors are in the table.
+  //
+  // A flush removes what its context covers and, because that may come later still, the context is
+  // kept beside the slot clock until the clock says it all. It fails if (slot, db) has cold keys
+  // and also changes that the context does not cover: load the keys, then apply it. Known limit of
+  // every flush, the own included: of a key that is not in memory, what it saw ahead of the slot
+  // clock is forgotten, so that a version it superseded, if it comes only then, shows until its
+  // successor's change or state comes again.
+  runtime::Status apply(const object::Change& change);
+  // Everything a replica needs to have this key as we do, whatever it missed: a change of kind
+  // `state`, which views `scratch`; nothing for an absent key. REQUIRES: the key is as for put().
+  //
+  // Its context is all that this key saw here, filled in with the slot clock. Its dots, which the
+  // receiver's slot clock will cover, are those of the versions shown and the entry's own; no
+  // others, although the context covers more, because a clock may cover a dot only when all that
+  // the dot's change did is done. For these dots it is: the change added a version, which is here,
+  // and removed what it superseded, which this context covers since it was applied here (or came in
+  // a state of which the same is true). Of the context's other dots some are of other keys, whose
+  // changes the receiver still needs. A dot of this key that it still lacks will come again, and
+  // then change nothing. It must be merged even where its dots are covered, because a version that
+  // was superseded by a change in between may still be shown there: a:1 is here, a:3 replaced a:2,
+  // a:2 was lost.
+  // A key that is absent there, though the clock covers the state's dots, was flushed or reaped; it
+  // does not come back.
+  std::optional<object::Change> state_of(const object::Key& key, std::string& scratch) const;
 
   // ---- recovery, before the first turn
   // What a checkpoint had saved of a slot; its keys are cold. Fails if it speaks of a database
@@ -199,11 +257,47 @@ class ShardStore {
   SlotCounts& counts(const object::Key& key) { return table_.counts(key.db, key.slot); }
   EntryState next_state(const object::Key& key, const Entry* before, const Value& value);
   Before before_of(const object::Key& key, const Entry* before) const;
-  void log(RecordType type, Before before, const object::Key& key, const EntryState& state);
+  void log(RecordType type, Before before, const object::Key& key, const EntryState& state,
+           std::string_view context = {});
   Entry* stand_in(const object::Key& key, const Record& record);
   Entry* store(const object::Key& key, Entry* before, const EntryState& state);
   void drop(const object::Key& key, Entry* before, const EntryState& state);
+  void flush_at_once(const object::Key& place, const EntryState& state);
   void flush_slot(uint16_t db, uint16_t slot);
+  object::Change described(const object::Key& key, const EntryState& state) const;
+  Entry* change_simply(const object::Key& key, Entry* before, const EntryState& state);
+  template <class Write>
+  Entry* change_object(const object::Key& key, Entry* before, Write&& write);
+  Entry* commit_delta(const object::Key& key, Entry* before, const object::Object& object,
+                      const object::Delta& delta, object::Hlc hlc);
+  Entry* put_replicated(const object::Key& key, Entry* before, const Value& value);
+  void remove_replicated(const object::Key& key, Entry* before);
+  void set_expiry_replicated(const object::Key& key, Entry* entry, uint64_t expiry_ms);
+  void note_context(const object::Key& key, const EntryState& state);
+  void tell_flush(uint16_t db, uint16_t slot, const EntryState& state);
+  bool replaces(const object::Change& change, const Entry* before) const;
+  runtime::Status apply_merging(const object::Key& key, Entry* before,
+                                const object::Change& change);
+  EntryState joined_state(const object::Key& key, const Entry* before, const object::Object& full,
+                          object::Dot dot, object::Hlc hlc);
+  void join(const object::Key& key, Entry* before, const object::Object& full, object::Dot dot,
+            object::Hlc hlc);
+  runtime::Status apply_flush(const object::Change& change);
+  void flush_each(const object::Key& place, const object::CausalContext& context, object::Hlc hlc);
+  // What a flush at once must not make forgotten of keys in memory.
+  struct SeenByKey {
+    std::string name;
+    uint64_t hash;
+    object::Dot dot;
+    object::Object seen;
+  };
+  std::vector<SeenByKey> contexts_of(uint16_t db, uint16_t slot) const;
+  void keep_contexts(uint16_t db, uint16_t slot, const std::vector<SeenByKey>& contexts,
+                     object::Hlc hlc);
+  void note_flushed(uint16_t db, uint16_t slot, const object::CausalContext& context);
+  runtime::Status replay_merged(const Record& record);
+  object::CausalContext flushed_context(uint16_t slot, uint16_t db);
+  object::SlotClock clock_for(uint16_t slot, uint16_t db) const;
   void mark_dirty(SlotCounts& counts, Entry* entry);
   void unmark_dirty(SlotCounts& counts, Entry* entry);
   void count_expiry(const object::Key& key, SlotCounts& counts, uint64_t before_ms,
@@ -223,7 +317,15 @@ class ShardStore {
   ColdReader& cold_reader_;
   Table table_;
   SlotClocks clocks_;
+  const object::ActorTable& actors_;
   object::HlcClock hlc_;
+  bool replicated_ = false;  // there is an observer, or tombstones are kept
+  bool keeps_tombstones_ = false;
+  ChangeObserver* observer_ = nullptr;
+  // What flushes cover of a (slot, db), where the slot clock does not say it all.
+  boost::unordered_flat_map<std::pair<uint16_t, uint16_t>, object::CausalContext> flushed_;
+  std::string scratch_, change_payload_;
+  std::vector<object::Dot> superseded_;
   std::vector<uint64_t> key_counts_, volatile_counts_;
   uint64_t dirty_bytes_ = 0;
   uint64_t cold_rows_ = 0;

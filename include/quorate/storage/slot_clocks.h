@@ -26,6 +26,9 @@ class SlotClocks {
 
   object::Dot issue(uint16_t slot) { return {actor_, ++own_[slot / shards_]}; }
 
+  // What issue() will give next.
+  object::Dot next(uint16_t slot) const { return {actor_, own_[slot / shards_] + 1}; }
+
   bool covers(uint16_t slot, object::Dot dot) const {
     if (dot.actor == actor_) return dot.n <= own_[slot / shards_];
     return others_[slot / shards_].covers(dot);
@@ -39,6 +42,23 @@ class SlotClocks {
     } else if (dot.n > own_[slot / shards_]) {
       own_[slot / shards_] = dot.n;
     }
+  }
+
+  bool covers(uint16_t slot, const object::CausalContext& dots) const {
+    return clock(slot).covers(dots);
+  }
+  void join(uint16_t slot, const object::CausalContext& dots) {
+    object::CausalContext others;
+    for (const object::CausalContext::Run& run : dots.runs()) {
+      if (run.actor == actor_) {
+        add(slot, {run.actor, run.last});
+      } else {
+        others.add_run(run);
+      }
+    }
+    if (others_[slot / shards_].covers(others)) return;
+    others_[slot / shards_].join(others);
+    others_changed_[slot / shards_] = true;
   }
 
   object::CausalContext clock(uint16_t slot) const {

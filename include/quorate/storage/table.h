@@ -32,15 +32,17 @@ class RunEditor;
 struct SlotCounts {
   uint32_t resident = 0;       // cells in the table, tombstones included
   uint32_t live = 0;           // keys a client can see (expired but not yet removed ones included)
-  uint32_t cold = 0;           // live rows on disk that have no cell
+  uint32_t cold = 0;           // rows on disk that have no cell, tombstones included
   uint32_t volatile_keys = 0;  // live keys with an expiry, cold ones included
   uint32_t dirty = 0;          // resident entries whose change no checkpoint has taken yet
   uint32_t on_disk = 0;  // keys in the slot's rows once the checkpoint under way has committed
-  uint32_t volatile_on_disk = 0;  // of them those whose row has an expiry
-  bool rows_stale = false;        // rows on disk predate a flush and must not be read
+  uint32_t volatile_on_disk = 0;    // of them those whose row has an expiry
+  uint32_t tombstones_on_disk = 0;  // of them those whose row is a tombstone
+  bool rows_stale = false;          // rows on disk predate a flush and must not be read
   // Some row on disk may say more than the slot's saved clock: checkpoints took the slot in parts.
   bool rows_ahead = false;
   bool rows_shared = false;  // some row on disk may hold several keys, which have one hash
+  bool contexts = false;     // some entry in memory may have seen what the slot clock does not say
   uint64_t next_expiry_ms = UINT64_MAX;  // no key of the slot expires before this
   uint64_t entry_bytes = 0;              // of the resident entries
   uint64_t dirty_bytes = 0;              // of the dirty ones

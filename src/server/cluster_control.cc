@@ -238,7 +238,8 @@ void ClusterControlImpl::agree_on_seed() {
 
 runtime::Status ClusterControlImpl::meet(const std::string& host, uint16_t peer_port) {
   if (settings_.serves_alone) return runtime::fail(kServesAloneError);
-  meetings_.begin(Meetings::Kind::command, host, peer_port);
+  parts_.host.look_for_data(
+      [this, host, peer_port] { meetings_.begin(Meetings::Kind::command, host, peer_port); });
   return {};
 }
 
@@ -250,8 +251,10 @@ void ClusterControlImpl::introduce(const NodeId& node) {
 }
 
 void ClusterControlImpl::accept(std::unique_ptr<runtime::Stream> stream) {
-  links_.set_hello(hello());
-  links_.accept(std::move(stream));
+  parts_.host.look_for_data([this, stream = std::move(stream)]() mutable {
+    links_.set_hello(hello());
+    links_.accept(std::move(stream));
+  });
 }
 
 runtime::Status ClusterControlImpl::judge(const PeerHello& peer) {

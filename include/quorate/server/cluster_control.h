@@ -44,7 +44,10 @@ inline constexpr const char* kServesAloneError =
 class ClusterHost {
  public:
   virtual ~ClusterHost() = default;
-  // Whether anything was ever written here, so that the hash seed can no longer change.
+  // Finds out whether anything was ever written here, so that the hash seed can no longer change;
+  // then calls `done`, now or later.
+  virtual void look_for_data(runtime::Task done) = 0;
+  // As of the last look.
   virtual bool holds_data() = 0;
   // Takes the seed over, now or by a restart that it begins. False: it cannot any more.
   virtual bool adopt_hash_seed(uint64_t seed) = 0;

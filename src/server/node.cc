@@ -1,5 +1,6 @@
 #include "quorate/server/node.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -39,6 +40,15 @@ constexpr std::string_view kProtectedMode =
     "for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication "
     "password for the default user. NOTE: You only need to do one of the above things in order for "
     "the server to start accepting connections from the outside.\r\n";
+
+// Also what was removed again was written: its traces on disk lie where the hash seed has put them.
+bool was_written(const storage::ShardStore& store) {
+  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
+    const auto number = static_cast<uint16_t>(slot);
+    if (store.shape().owns(number) && !store.clocks().clock(number).empty()) return true;
+  }
+  return false;
+}
 
 class NodeImpl final : public Node, public redis::ServerControl, private ClusterHost {
  public:
@@ -405,17 +415,10 @@ void NodeImpl::view_changed(std::shared_ptr<const cluster::ClusterView> view) {
   }
 }
 
-// REQUIRES: the shards' threads do not run. Also what was removed again was written: its traces on
-// disk lie where the hash seed has put them.
+// REQUIRES: the shards' threads do not run.
 bool NodeImpl::anything_written() const {
-  for (const auto& shard : shards_) {
-    const storage::ShardStore& store = shard->store();
-    for (unsigned slot = 0; slot < object::kSlots; ++slot) {
-      const auto number = static_cast<uint16_t>(slot);
-      if (store.shape().owns(number) && !store.clocks().clock(number).empty()) return true;
-    }
-  }
-  return false;
+  return std::ranges::any_of(shards_,
+                             [](const auto& shard) { return was_written(shard->store()); });
 }
 
 // What is written between the look and its use is seen when it matters, by take_over_seed().
@@ -425,11 +428,7 @@ void NodeImpl::look_for_data(runtime::Task done) {
   looks_[id] = {shards_.size(), std::move(done)};
   for (auto& shard : shards_) {
     shard->loop().post([this, id, store = &shard->store()] {
-      bool written = false;
-      for (unsigned db = 0; db < store->shape().databases; ++db) {
-        written = written || store->keys(static_cast<uint16_t>(db)) != 0;
-      }
-      loop_->post([this, id, written] { shard_looked(id, written); });
+      loop_->post([this, id, written = was_written(*store)] { shard_looked(id, written); });
     });
   }
 }

@@ -17,6 +17,14 @@ import server as server_module
 PAGE = pathlib.Path(__file__).resolve().parent / "COMPATIBILITY.md"
 # What Redis has for its own replication, clustering and persistence formats, and does not document.
 INTERNAL = {b"syscmd", b"internal"}
+# What changes a Redis Cluster by hand: here it is answered with an error that says why.
+REFUSED = {
+    "cluster|" + name
+    for name in (
+        "addslots addslotsrange bumpepoch delslots delslotsrange failover flushslots replicate reset"
+        " set-config-epoch setslot"
+    ).split()
+}
 
 
 def pairs(items):
@@ -46,16 +54,22 @@ def shown(name):
 
 
 def page(ours, theirs, version):
-    groups = collections.defaultdict(lambda: ([], [], []))
+    groups = collections.defaultdict(lambda: ([], [], [], []))
     for name, fields in {**theirs, **ours}.items():
         if name.endswith("|help"):
             continue
         if name not in ours and INTERNAL & set(fields.get(b"doc_flags", [])):
             continue
-        here, missing, own = groups[fields[b"group"].decode()]
-        (missing if name not in ours else here if name in theirs else own).append(shown(name))
-    total = sum(len(here) + len(missing) for here, missing, _ in groups.values())
-    done = sum(len(here) for here, _, _ in groups.values())
+        here, missing, own, refused = groups[fields[b"group"].decode()]
+        if name in REFUSED:
+            column = refused
+        elif name not in ours:
+            column = missing
+        else:
+            column = here if name in theirs else own
+        column.append(shown(name))
+    total = sum(len(here) + len(missing) + len(refused) for here, missing, _, refused in groups.values())
+    done = sum(len(here) for here, *_ in groups.values())
     lines = [
         "# Compatibility",
         "",
@@ -64,14 +78,15 @@ def page(ours, theirs, version):
         f"{done} of the {total} commands of Redis {version} are here, with all their options:"
         " what is listed as here",
         "answers as Redis 7.2 does (`redis-compat/replies` compares), what is missing is answered"
-        " as an unknown command.",
+        " as an unknown command,",
+        "what is refused with an error that says why it has no meaning here.",
         "",
-        f"| group | here | beyond Redis {version} | missing |",
-        "| --- | --- | --- | --- |",
+        f"| group | here | beyond Redis {version} | missing | refused |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for group in sorted(groups):
         columns = [" · ".join(sorted(names)) for names in groups[group]]
-        lines.append(f"| {group} | {columns[0]} | {columns[2]} | {columns[1]} |")
+        lines.append(f"| {group} | {columns[0]} | {columns[2]} | {columns[1]} | {columns[3]} |")
     return "\n".join(lines) + "\n"
 
 

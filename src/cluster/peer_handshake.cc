@@ -106,7 +106,32 @@ uint64_t hash_seed_digest(uint64_t hash_seed, std::string_view secret) {
   object::ByteWriter(bytes).fixed64(hash_seed);
   const runtime::Sha256 digest = runtime::hmac_sha256(secret, bytes);
   object::ByteReader in(view_of(digest));
-  return in.fixed64();
+  return std::max<uint64_t>(in.fixed64(), 1);
+}
+
+LaneRequest peek_lane(std::string_view bytes) {
+  using State = LaneRequest::State;
+  constexpr size_t kBodyBegin = kMagic.size() + kPacketHeaderBytes;
+  const LaneRequest other{State::other, PeerLane::gossip, 0};
+  if (!kMagic.starts_with(bytes.substr(0, kMagic.size()))) return other;
+  if (bytes.size() < kBodyBegin) return {};
+  constexpr char kHelloType = 1;
+  if (bytes[kMagic.size()] != kHelloType) return other;
+  const size_t body_bytes = body_bytes_of(bytes.substr(kMagic.size()));
+  const std::string_view body = bytes.substr(kBodyBegin, body_bytes);
+  object::ByteReader in(body);
+  in.varint();  // the versions
+  in.varint();
+  in.sized();  // the cluster
+  in.raw(sizeof(object::NodeId));
+  in.varint();  // the epoch
+  const uint8_t lane = in.byte();
+  const uint64_t index = in.varint();
+  if (in.ok() && lane <= static_cast<uint8_t>(PeerLane::bulk) && index <= UINT16_MAX) {
+    return {State::known, static_cast<PeerLane>(lane), static_cast<uint16_t>(index)};
+  }
+  const bool more_to_come = body.size() < body_bytes && bytes.size() < kLanePeekBytes;
+  return !in.ok() && more_to_come ? LaneRequest{} : other;
 }
 
 std::optional<uint16_t> common_version(const PeerHello& a, const PeerHello& b) {

@@ -171,6 +171,8 @@ runtime::Status PeerLinks::judge(PeerLink& link, const PeerHello& peer) {
 void PeerLinks::on_ready(PeerLink& link) {
   const NodeId node = link.peer().node;
   Held& held = links_.at(&link);
+  held.since_us = loop_.clock().monotonic_us();
+  owner_.on_proved(link.peer(), link.local_address());
   if (std::exchange(held.stranger, false)) {
     --strangers_;
     ++statistics_.accepted;
@@ -204,15 +206,32 @@ void PeerLinks::on_closed(PeerLink& link, const std::string& reason) {
   const Held held = std::move(at->second);
   links_.erase(at);
   if (held.stranger) --strangers_;
-  if (held.meeting != 0) finish_meeting(held.meeting, runtime::fail(reason));
+  const auto& refusal = held.link->refusal();
+  const bool itself = refusal && refusal->objection == Objection::itself;
+  if (held.meeting != 0 && itself) {
+    finish_meeting(held.meeting, settings_.hello.node);
+  } else if (held.meeting != 0) {
+    finish_meeting(held.meeting, runtime::fail(reason));
+  }
   if (!held.routed) {
-    if (held.link->refusal()) ++statistics_.failed;
+    if (refusal) ++statistics_.failed;
+    if (refusal && held.stranger && !itself) owner_.on_refused(link.peer_address(), reason);
     return;
   }
   const auto route = routes_.find(held.expected);
   if (route == routes_.end() || route->second.link != &link) return;
   route->second.link = nullptr;
   route_failed(held.expected, reason);
+}
+
+std::vector<PeerLinks::LinkFacts> PeerLinks::established() const {
+  std::vector<LinkFacts> facts;
+  for (const auto& [link, held] : links_) {
+    if (!link->ready()) continue;
+    const bool outgoing = link->role() == Role::connects;
+    facts.push_back({link->peer().node, outgoing, held.since_us, link->queued_bytes()});
+  }
+  return facts;
 }
 
 void PeerLinks::drop(const NodeId& node, const std::string& reason) {

@@ -187,6 +187,7 @@ void register_all_commands(CommandTable& table) {
   register_string_commands(table);
   register_generic_commands(table);
   register_server_commands(table);
+  register_cluster_commands(table);
 }
 
 }  // namespace quorate::redis

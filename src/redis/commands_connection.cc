@@ -78,7 +78,7 @@ void reply_hello(CommandContext& context) {
   reply.bulk("id");
   reply.integer(static_cast<int64_t>(client.id));
   reply.bulk("mode");
-  reply.bulk("standalone");
+  reply.bulk(context.engine.is_cluster() ? "cluster" : "standalone");
   reply.bulk("role");
   reply.bulk("master");
   reply.bulk("modules");

@@ -95,6 +95,29 @@ void command_help_command(CommandContext& context);
 void command_info_command(CommandContext& context);
 void command_list_command(CommandContext& context);
 
+// commands_cluster.cc
+void cluster_countkeysinslot_command(CommandContext& context);
+void cluster_forget_command(CommandContext& context);
+void cluster_getkeysinslot_command(CommandContext& context);
+void cluster_help_command(CommandContext& context);
+void cluster_info_command(CommandContext& context);
+void cluster_keyslot_command(CommandContext& context);
+void cluster_links_command(CommandContext& context);
+void cluster_meet_command(CommandContext& context);
+void cluster_mode_command(CommandContext& context);  // ASKING, READONLY, READWRITE
+void cluster_myid_command(CommandContext& context);  // and MYSHARDID
+void cluster_nodes_command(CommandContext& context);
+void cluster_refused_command(CommandContext& context);
+void cluster_replicas_command(CommandContext& context);  // and SLAVES
+void cluster_saveconfig_command(CommandContext& context);
+void cluster_shards_command(CommandContext& context);
+void cluster_slots_command(CommandContext& context);
+
+// commands_dyn.cc
+void dyn_members_command(CommandContext& context);
+void dyn_preflist_command(CommandContext& context);
+void dyn_ring_command(CommandContext& context);
+
 // info.cc
 void info_command(CommandContext& context);
 

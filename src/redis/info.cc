@@ -142,7 +142,8 @@ void info_command(CommandContext& context) {
                               control.connections(),
                               std::move(shards[0]),
                               engine.commands(),
-                              engine.loop().clock().wall_ms()};
+                              engine.loop().clock().wall_ms(),
+                              engine.is_cluster()};
         (*finish)([&](ReplyWriter& reply) { reply.verbatim("txt", info_text(facts, names)); });
       });
 }

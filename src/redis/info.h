@@ -54,6 +54,7 @@ struct NodeFacts {
   ShardFacts shards;
   const CommandTable& commands;
   uint64_t now_ms = 0;
+  bool is_cluster = false;
 };
 
 // The sections of these names (as INFO's arguments; none: the default ones) that exist.

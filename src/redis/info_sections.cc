@@ -73,7 +73,7 @@ void write_server(const NodeFacts& facts, Section& out) {
   out.field("redis_git_sha1", "00000000");
   out.field("redis_git_dirty", 0);
   out.field("redis_build_id", server.build.empty() ? "0" : server.build);
-  out.field("redis_mode", "standalone");
+  out.field("redis_mode", facts.is_cluster ? "cluster" : "standalone");
   out.field("os", "Linux");
   out.field("arch_bits", sizeof(void*) * 8);
   out.field("monotonic_clock", "POSIX clock_gettime");
@@ -273,7 +273,9 @@ void write_command_stats(const NodeFacts& facts, Section& out) {
   }
 }
 
-void write_cluster(const NodeFacts& /*facts*/, Section& out) { out.field("cluster_enabled", 0); }
+void write_cluster(const NodeFacts& facts, Section& out) {
+  out.field("cluster_enabled", facts.is_cluster ? 1 : 0);
+}
 
 void write_keyspace(const NodeFacts& facts, Section& out) {
   for (size_t db = 0; db < facts.shards.databases.size(); ++db) {

@@ -1,6 +1,7 @@
 #include "quorate/runtime/process.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -90,6 +91,11 @@ std::string executable_path() {
 std::string current_directory() {
   std::error_code ignored;
   return std::filesystem::current_path(ignored).string();
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
 unsigned core_count() { return std::max(1u, std::thread::hardware_concurrency()); }

@@ -4,6 +4,7 @@
 // handle of an attempt, lives in heap blocks that free themselves.
 #include "runtime/uv_connect.h"
 
+#include <arpa/inet.h>
 #include <cerrno>
 #include <netdb.h>
 #include <sys/socket.h>
@@ -171,6 +172,12 @@ class UvConnect final : public PendingConnection {
 };
 
 }  // namespace
+
+bool is_ip_address(const std::string& text) {
+  in6_addr address{};
+  return inet_pton(AF_INET, text.c_str(), &address) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), &address) == 1;
+}
 
 std::unique_ptr<PendingConnection> begin_connecting(Loop& loop, uv_loop_t* uv_loop,
                                                     const Endpoint& endpoint, uint64_t timeout_us,

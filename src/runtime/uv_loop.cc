@@ -14,6 +14,7 @@
 
 #include "runtime/task_stack.h"
 #include "runtime/uv_connect.h"
+#include "runtime/uv_peek.h"
 #include "runtime/uv_stream.h"
 
 namespace quorate::runtime {
@@ -224,6 +225,10 @@ class UvLoopImpl final : public UvLoop {
                                                  uint64_t timeout_us,
                                                  ConnectHandler on_done) override {
     return begin_connecting(*this, &loop_, {host, port}, timeout_us, std::move(on_done));
+  }
+  std::unique_ptr<PendingPeek> peek_socket(int descriptor, PeekLimits limits, PeekEnough enough,
+                                           PeekHandler on_done) override {
+    return begin_peeking(*this, &loop_, descriptor, limits, std::move(enough), std::move(on_done));
   }
   Status on_signal(int signal, Task task) override {
     auto* owned = new OwnedHandle<uv_signal_t>;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,8 +55,16 @@ struct Directive {
 [[nodiscard]] runtime::Status apply_directive(const Directive& directive, Config& config,
                                               Words words);
 
-// The halves of the table.
+// Directives whose values do not go together, and why.
+struct Contradiction {
+  std::vector<std::string_view> directives;
+  std::string reason;
+};
+[[nodiscard]] std::optional<Contradiction> contradiction_in(const Config& config);
+
+// The parts of the table.
 void add_typed_directives(std::vector<Directive>& table);
+void add_cluster_directives(std::vector<Directive>& table);
 void add_ignored_directives(std::vector<Directive>& table);
 
 }  // namespace quorate::server

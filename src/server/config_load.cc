@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <fmt/format.h>
 #include <glob.h>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -54,6 +55,19 @@ class Loader {
     std::string line = words.front();
     for (size_t i = 1; i < words.size(); ++i) line += ' ' + quoted_word(words[i]);
     return load_words(words, line, "Reading the command line", 0);
+  }
+
+  // What does not go together is reported at the line that came last.
+  runtime::Status check() const {
+    const auto found = contradiction_in(result_.config);
+    if (!found) return {};
+    const Given* last = nullptr;
+    for (const std::string_view name : found->directives) {
+      const auto at = given_.find(name);
+      if (at == given_.end()) continue;
+      if (last == nullptr || at->second.number > last->number) last = &at->second;
+    }
+    return fatal(last->place, last->line, found->reason);
   }
 
   CommandLine finish() {
@@ -115,6 +129,7 @@ class Loader {
       return fatal(place, shown(line, words.front(), directive), status.error().message);
     }
     note_ignored(*directive);
+    given_[directive->name] = {++lines_, place, std::string(line)};
     return {};
   }
 
@@ -168,6 +183,12 @@ class Loader {
   const ConfigFiles& files_;
   std::string_view version_;
   CommandLine result_;
+  struct Given {
+    size_t number = 0;  // counts lines of all sources
+    std::string place, line;
+  };
+  std::map<std::string_view, Given> given_;  // the last line of each directive
+  size_t lines_ = 0;
   std::vector<std::string_view> ignored_;  // each once, in the order of appearance
   int files_read_ = 0;
 };
@@ -282,6 +303,7 @@ runtime::Result<CommandLine> read_command_line(std::span<const std::string_view>
   for (const auto& words : plan.options) {
     if (status) status = loader.load_option(words);
   }
+  if (status) status = loader.check();
   if (!status) return std::unexpected(status.error());
   CommandLine result = loader.finish();
   result.config_file = plan.file.value_or("");

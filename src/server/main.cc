@@ -39,11 +39,14 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", log.error().message.c_str());
     return EXIT_FAILURE;
   }
-  auto node =
-      Node::start({config, command_line->config_file, command_line->warnings, QUORATE_VERSION});
-  if (!node) {
-    std::fprintf(stderr, "%s\n", node.error().message.c_str());
-    return EXIT_FAILURE;
+  for (;;) {
+    auto node =
+        Node::start({config, command_line->config_file, command_line->warnings, QUORATE_VERSION});
+    if (!node) {
+      std::fprintf(stderr, "%s\n", node.error().message.c_str());
+      return EXIT_FAILURE;
+    }
+    const bool clean = (*node)->run();
+    if (!(*node)->restarts()) return clean ? EXIT_SUCCESS : EXIT_FAILURE;
   }
-  return (*node)->run() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,17 +1,21 @@
 #include "quorate/server/node.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <map>
 #include <spdlog/spdlog.h>
 #include <utility>
 
 #include "quorate/cluster/node_identity.h"
 #include "quorate/redis/command_table.h"
 #include "quorate/runtime/process.h"
+#include "quorate/server/cluster_control.h"
 #include "quorate/server/log.h"
 #include "quorate/storage/recovery.h"
 
+#include "server/peer_door.h"
 #include "server/settings_of.h"
 #include "server/shard_thread.h"
 
@@ -21,6 +25,7 @@ namespace {
 constexpr const char* kRedisVersion = "7.2.4";
 constexpr std::string_view kStoreIdRecord = "store-id";
 constexpr uint64_t kProgressLogUs = 2'000'000;
+constexpr unsigned kPeerKeepAliveS = 60;
 constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
 constexpr std::string_view kProtectedMode =
     "-DENIED Redis is running in protected mode because protected mode is enabled and no password "
@@ -36,7 +41,16 @@ constexpr std::string_view kProtectedMode =
     "password for the default user. NOTE: You only need to do one of the above things in order for "
     "the server to start accepting connections from the outside.\r\n";
 
-class NodeImpl final : public Node, public redis::ServerControl {
+// Also what was removed again was written: its traces on disk lie where the hash seed has put them.
+bool was_written(const storage::ShardStore& store) {
+  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
+    const auto number = static_cast<uint16_t>(slot);
+    if (store.shape().owns(number) && !store.clocks().clock(number).empty()) return true;
+  }
+  return false;
+}
+
+class NodeImpl final : public Node, public redis::ServerControl, private ClusterHost {
  public:
   explicit NodeImpl(Start start)
       : start_(std::move(start)),
@@ -50,6 +64,7 @@ class NodeImpl final : public Node, public redis::ServerControl {
 
   ~NodeImpl() override {
     listeners_.clear();
+    door_.reset();
     for (auto& shard : shards_) shard->loop().stop();
     for (auto& shard : shards_) shard->join();
     // What the workers still do may post to shards; what shards hold may use the workers: threads
@@ -62,10 +77,12 @@ class NodeImpl final : public Node, public redis::ServerControl {
 
   runtime::Status open();
   bool run() override;
+  bool restarts() const override { return wanted_seed_.has_value(); }
 
   // redis::ServerControl
   runtime::Executor& executor() override { return *loop_; }
   redis::Settings& settings() override { return config_; }
+  redis::ClusterAdmin& cluster() override { return *cluster_; }
   const redis::ServerFacts& facts() const override { return facts_; }
   redis::MemoryFacts memory() const override;
   redis::CpuFacts cpu() const override {
@@ -78,6 +95,12 @@ class NodeImpl final : public Node, public redis::ServerControl {
   void shutdown(redis::ShutdownMode mode, std::function<void(std::string)> refused) override;
   void connection_closed() override { connected_.fetch_sub(1, std::memory_order_relaxed); }
 
+  // ClusterHost
+  void look_for_data(runtime::Task done) override;
+  bool holds_data() override { return holds_data_; }
+  bool adopt_hash_seed(uint64_t seed) override;
+  void view_changed(std::shared_ptr<const cluster::ClusterView> view) override;
+
  private:
   std::string path(const std::string& name) const { return directory_ + "/" + name; }
   runtime::Status open_directory();
@@ -85,7 +108,12 @@ class NodeImpl final : public Node, public redis::ServerControl {
   runtime::Status open_identity();
   runtime::Status open_shards();
   runtime::Status recover();
+  runtime::Status open_cluster();
   runtime::Status listen();
+  runtime::Status listen_on(uint16_t port, const std::function<void(int)>& on_accept);
+  bool anything_written() const;
+  void shard_looked(uint64_t id, bool written);
+  void take_over_seed();
   void watch_first_checkpoints();
   void show_banner() const;
   void accept(int descriptor);
@@ -104,6 +132,7 @@ class NodeImpl final : public Node, public redis::ServerControl {
   cluster::NodeIdentity identity_;
   bool identity_found_ = false;
   ConfigStore config_;
+  std::unique_ptr<ClusterControl> cluster_;
   redis::ServerFacts facts_;
   std::unique_ptr<storage::RowStore> rows_;
   std::unique_ptr<storage::ColdReader> cold_reader_;
@@ -111,6 +140,15 @@ class NodeImpl final : public Node, public redis::ServerControl {
   std::vector<std::unique_ptr<runtime::Executor>> cold_pool_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::vector<std::unique_ptr<runtime::Listener>> listeners_;
+  std::unique_ptr<PeerDoor> door_;
+  struct Look {  // for data, by all shards
+    size_t missing = 0;
+    runtime::Task done;
+  };
+  std::map<uint64_t, Look> looks_;
+  uint64_t looks_begun_ = 0;
+  bool holds_data_ = false;
+  std::optional<uint64_t> wanted_seed_;
   storage::RecoveryReport recovery_;
   size_t next_shard_ = 0;
   uint64_t next_client_ = 1;
@@ -125,8 +163,9 @@ class NodeImpl final : public Node, public redis::ServerControl {
 
 runtime::Status NodeImpl::open() {
   for (const std::string& warning : start_.warnings) spdlog::warn("{}", warning);
-  for (auto step : {&NodeImpl::open_directory, &NodeImpl::open_rows, &NodeImpl::open_identity,
-                    &NodeImpl::open_shards, &NodeImpl::recover, &NodeImpl::listen}) {
+  for (auto step :
+       {&NodeImpl::open_directory, &NodeImpl::open_rows, &NodeImpl::open_identity,
+        &NodeImpl::open_shards, &NodeImpl::recover, &NodeImpl::open_cluster, &NodeImpl::listen}) {
     if (auto status = (this->*step)(); !status) return status;
   }
   return {};
@@ -217,6 +256,7 @@ runtime::Status NodeImpl::open_shards() {
   facts_.started_ms = clock_->wall_ms();
   facts_.process_id = runtime::process_id();
   facts_.tcp_port = config.port;
+  facts_.cluster_enabled = config.cluster_enabled;
   facts_.threads = threads;
 
   const ShardThread::Shared shared{
@@ -300,17 +340,8 @@ runtime::Status NodeImpl::listen() {
   const Config& config = start_.config;
   const auto on_accept = [this](int descriptor) { accept(descriptor); };
   const int backlog = static_cast<int>(config.tcp_backlog);
-  for (std::string address : config.port != 0 ? config.bind : std::vector<std::string>{}) {
-    const bool optional = address.starts_with('-');
-    if (optional) address.erase(0, 1);
-    auto listener = loop_->listen_tcp(address, config.port, backlog, on_accept);
-    if (listener) {
-      listeners_.push_back(std::move(*listener));
-      continue;
-    }
-    const int code = listener.error().code;
-    const bool unavailable = code == EADDRNOTAVAIL || code == EAFNOSUPPORT;
-    if (!optional || !unavailable) return std::unexpected(listener.error());
+  if (config.port != 0) {
+    if (auto status = listen_on(config.port, on_accept); !status) return status;
   }
   if (!config.unixsocket.empty()) {
     auto listener =
@@ -319,7 +350,110 @@ runtime::Status NodeImpl::listen() {
     listeners_.push_back(std::move(*listener));
   }
   if (listeners_.empty()) return runtime::fail("Configured to not listen anywhere, exiting.");
+  if (start_.serves_alone) return {};
+  if (peer_port(config) == 0) {
+    return runtime::fail("There is no port for other nodes: set cluster-port");
+  }
+  return listen_on(peer_port(config), [this](int descriptor) { door_->take(descriptor); });
+}
+
+runtime::Status NodeImpl::listen_on(uint16_t port, const std::function<void(int)>& on_accept) {
+  const int backlog = static_cast<int>(start_.config.tcp_backlog);
+  for (std::string address : start_.config.bind) {
+    const bool optional = address.starts_with('-');
+    if (optional) address.erase(0, 1);
+    auto listener = loop_->listen_tcp(address, port, backlog, on_accept);
+    if (listener) {
+      listeners_.push_back(std::move(*listener));
+      continue;
+    }
+    const int code = listener.error().code;
+    const bool unavailable = code == EADDRNOTAVAIL || code == EAFNOSUPPORT;
+    if (!optional || !unavailable) return std::unexpected(listener.error());
+  }
   return {};
+}
+
+// ---- the cluster
+
+runtime::Status NodeImpl::open_cluster() {
+  const Config& config = start_.config;
+  if (start_.serves_alone && !config.cluster_seeds.empty()) {
+    return runtime::fail(std::string("cluster-seeds: ") + kServesAloneError);
+  }
+  ClusterControlSettings settings = cluster_settings(config);
+  settings.node = identity_.node;
+  settings.epoch = identity_.epoch;
+  settings.life = identity_.starts;
+  settings.hash_seed = identity_.hash_seed;
+  settings.file = path("members");
+  settings.machine = runtime::host_name();
+  settings.shards = static_cast<uint16_t>(shards_.size());
+  settings.serves_alone = start_.serves_alone;
+  auto control =
+      ClusterControl::make({*loop_, *loop_, *random_, *files_, *this}, std::move(settings));
+  if (!control) return std::unexpected(control.error());
+  cluster_ = std::move(*control);
+  loop_->set_turn_end([this] { cluster_->end_turn(); });
+  if (start_.serves_alone) return {};
+  holds_data_ = anything_written();
+  door_ = std::make_unique<PeerDoor>(
+      *loop_,
+      PeerDoor::Ways{[this](int descriptor) {
+                       auto stream = loop_->adopt_socket(descriptor, kPeerKeepAliveS);
+                       if (stream) cluster_->accept(std::move(*stream));
+                     },
+                     // No shard speaks to others yet.
+                     [](unsigned, int descriptor) { runtime::refuse_socket(descriptor, {}); }});
+  return {};
+}
+
+void NodeImpl::view_changed(std::shared_ptr<const cluster::ClusterView> view) {
+  auto replies = std::make_shared<const redis::ClusterReplies>(std::move(view));
+  for (auto& shard : shards_) {
+    shard->loop().post([engine = &shard->engine(), replies] { engine->set_cluster(replies); });
+  }
+}
+
+// REQUIRES: the shards' threads do not run.
+bool NodeImpl::anything_written() const {
+  return std::ranges::any_of(shards_,
+                             [](const auto& shard) { return was_written(shard->store()); });
+}
+
+// What is written between the look and its use is seen when it matters, by take_over_seed().
+void NodeImpl::look_for_data(runtime::Task done) {
+  if (holds_data_) return done();
+  const uint64_t id = ++looks_begun_;
+  looks_[id] = {shards_.size(), std::move(done)};
+  for (auto& shard : shards_) {
+    shard->loop().post([this, id, store = &shard->store()] {
+      loop_->post([this, id, written = was_written(*store)] { shard_looked(id, written); });
+    });
+  }
+}
+
+void NodeImpl::shard_looked(uint64_t id, bool written) {
+  holds_data_ = holds_data_ || written;
+  const auto at = looks_.find(id);
+  if (at == looks_.end() || --at->second.missing != 0) return;
+  runtime::Task done = std::move(at->second.done);
+  looks_.erase(at);
+  done();
+}
+
+bool NodeImpl::adopt_hash_seed(uint64_t seed) {
+  if (holds_data_) return false;
+  spdlog::info("Starting anew with the hash seed of the cluster");
+  wanted_seed_ = seed;
+  loop_->post([this] { stop(); });
+  return true;
+}
+
+// REQUIRES: the shards' threads have ended. A write that came just before keeps the old seed; the
+// next start says so to the cluster.
+void NodeImpl::take_over_seed() {
+  if (wanted_seed_ && !anything_written()) identity_.hash_seed = *wanted_seed_;
 }
 
 void NodeImpl::show_banner() const {
@@ -331,6 +465,7 @@ void NodeImpl::show_banner() const {
   spdlog::info("Recovered {} keys in {} ms ({} journal records)", facts_.recovered_keys,
                facts_.recovery_ms, recovery_.records);
   if (config.port != 0) spdlog::info("Listening on port {}", config.port);
+  if (!start_.serves_alone) spdlog::info("Listening for nodes on port {}", peer_port(config));
   if (!config.unixsocket.empty()) spdlog::info("Listening on {}", config.unixsocket);
   spdlog::info("Ready to accept connections");
 }
@@ -345,6 +480,7 @@ bool NodeImpl::run() {
   }
   ::signal(SIGPIPE, SIG_IGN);
   shards_running_ = shards_.size();
+  cluster_->start();
   for (auto& shard : shards_) shard->run();
   show_banner();
   loop_->run();
@@ -354,6 +490,7 @@ bool NodeImpl::run() {
     clean_ = clean_ && shard->durable();
   }
   if (clean_) {
+    take_over_seed();
     identity_.clean = true;
     auto saved = cluster::save_identity(*files_, path("node.identity"), identity_);
     if (!saved) spdlog::warn("{}", saved.error().message);
@@ -424,6 +561,8 @@ void NodeImpl::shutdown(redis::ShutdownMode mode, std::function<void(std::string
 void NodeImpl::stop() {
   if (std::exchange(stopping_, true)) return;
   listeners_.clear();
+  door_.reset();
+  looks_.clear();
   for (auto& shard : shards_) {
     shard->stop([this](bool clean) { loop_->post([this, clean] { shard_stopped(clean); }); });
   }

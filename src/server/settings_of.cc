@@ -1,6 +1,11 @@
 #include "server/settings_of.h"
 
+#include <algorithm>
 #include <array>
+
+#include "quorate/runtime/connector.h"
+
+#include "server/config_values.h"
 
 namespace quorate::server {
 namespace {
@@ -20,6 +25,20 @@ constexpr std::array<PolicyName, 8> kPolicies{{
     {MaxmemoryPolicy::allkeys_random, "allkeys-random"},
     {MaxmemoryPolicy::noeviction, "noeviction"},
 }};
+
+constexpr int64_t kPortMax = 65535;
+constexpr int64_t kPeerPortOffset = 10000;  // as in Redis Cluster
+
+// The address of this machine that it listens on, if that is one and not all.
+std::string bound_ip(const Config& config) {
+  std::string found;
+  for (std::string_view address : config.bind) {
+    if (address.starts_with('-')) address.remove_prefix(1);
+    if (address == "*" || address == "::*" || address == "0.0.0.0" || address == "::") return "";
+    if (found.empty() && runtime::is_ip_address(std::string(address))) found = address;
+  }
+  return found;
+}
 
 }  // namespace
 
@@ -69,6 +88,50 @@ storage::SyncPolicy sync_policy(const Config& config) {
       break;
   }
   return storage::SyncPolicy::everysec;
+}
+
+std::optional<ClusterSeed> parse_seed(std::string_view text) {
+  const size_t at = std::min(text.find('@'), text.size());
+  const std::string_view address = text.substr(0, at);
+  const size_t colon = address.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view host = address.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const auto port = parse_integer(address.substr(colon + 1), 1, kPortMax);
+  if (host.empty() || !port) return std::nullopt;
+  if (at == text.size()) {
+    if (*port > kPortMax - kPeerPortOffset) return std::nullopt;
+    return ClusterSeed{std::string(host), static_cast<uint16_t>(*port + kPeerPortOffset)};
+  }
+  const auto peer_port = parse_integer(text.substr(at + 1), 1, kPortMax);
+  if (!peer_port) return std::nullopt;
+  return ClusterSeed{std::string(host), static_cast<uint16_t>(*peer_port)};
+}
+
+uint16_t peer_port(const Config& config) {
+  if (config.cluster_port != 0) return config.cluster_port;
+  const bool fits = config.port != 0 && config.port <= kPortMax - kPeerPortOffset;
+  return fits ? static_cast<uint16_t>(config.port + kPeerPortOffset) : 0;
+}
+
+ClusterControlSettings cluster_settings(const Config& config) {
+  const auto or_else = [](uint16_t announced, uint16_t own) {
+    return announced != 0 ? announced : own;
+  };
+  ClusterControlSettings settings;
+  settings.address.ip =
+      config.cluster_announce_ip.empty() ? bound_ip(config) : config.cluster_announce_ip;
+  settings.address.port = or_else(config.cluster_announce_port, config.port);
+  settings.address.peer_port = or_else(config.cluster_announce_bus_port, peer_port(config));
+  settings.zone = config.zone;
+  settings.weight = config.weight;
+  settings.cluster_name = config.cluster_name;
+  settings.secret = config.cluster_secret;
+  settings.quorum = {config.replicas, config.read_quorum, config.write_quorum};
+  for (const std::string& seed : config.cluster_seeds) {
+    settings.seeds.push_back(*parse_seed(seed));
+  }
+  return settings;
 }
 
 }  // namespace quorate::server

@@ -1,7 +1,11 @@
 // What the rooms below take from the configuration. Pure functions.
 #pragma once
 
+#include <optional>
+#include <string_view>
+
 #include "quorate/redis/shard_engine.h"
+#include "quorate/server/cluster_control.h"
 #include "quorate/server/config.h"
 #include "quorate/storage/journal.h"
 #include "quorate/storage/shard_store.h"
@@ -13,5 +17,12 @@ redis::EngineSettings engine_settings(const Config& config);
 storage::StoreSettings store_settings(const Config& config, unsigned shards);
 storage::SyncPolicy sync_policy(const Config& config);
 std::string policy_name(const Config& config);
+
+// Of "host:port" or "host:port@bus-port", port being that of clients. Nothing if it is not one.
+std::optional<ClusterSeed> parse_seed(std::string_view text);
+// The port on which this node listens for others; 0: none.
+uint16_t peer_port(const Config& config);
+// Without what only the node itself knows.
+ClusterControlSettings cluster_settings(const Config& config);
 
 }  // namespace quorate::server

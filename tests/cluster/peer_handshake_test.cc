@@ -377,5 +377,58 @@ TEST(PeerHandshake, RandomBytesNeverCrash) {
   }
 }
 
+// ---- looking at the first bytes
+
+std::string hello_bytes(const PeerHello& hello) {
+  PeerHandshake handshake(Role::connects, hello, "", welcome);
+  return handshake.take_output();
+}
+
+TEST(PeekLane, TellsTheLaneAsSoonAsItsBytesAreThere) {
+  for (const PeerLane lane : {PeerLane::gossip, PeerLane::data, PeerLane::bulk}) {
+    PeerHello hello = hello_of(1);
+    hello.lane = lane;
+    hello.lane_index = 777;
+    const std::string bytes = hello_bytes(hello);
+    bool known = false;
+    for (size_t size = 0; size <= bytes.size(); ++size) {
+      const LaneRequest request = peek_lane(std::string_view(bytes).substr(0, size));
+      EXPECT_NE(request.state, LaneRequest::State::other) << size;
+      if (request.state == LaneRequest::State::incomplete) {
+        EXPECT_FALSE(known) << "what was known stays known";
+        continue;
+      }
+      known = true;
+      EXPECT_EQ(request.lane, lane);
+      EXPECT_EQ(request.index, 777);
+    }
+    EXPECT_TRUE(known);
+  }
+}
+
+TEST(PeekLane, TheLongestHelloIsKnownWithinItsLimit) {
+  PeerHello hello = hello_of(2);
+  hello.cluster_name.assign(kClusterNameBytesMax, 'n');
+  hello.epoch = UINT32_MAX;
+  const std::string bytes = hello_bytes(hello).substr(0, kLanePeekBytes);
+  EXPECT_EQ(peek_lane(bytes).state, LaneRequest::State::known);
+}
+
+TEST(PeekLane, WhatIsNoHelloIsNotWaitedFor) {
+  const std::string bytes = hello_bytes(hello_of(1));
+  std::string proof = bytes;
+  proof[8] = 2;
+  std::string endless = bytes.substr(0, 11) + std::string(kLanePeekBytes, '\xff');
+  endless.resize(kLanePeekBytes);
+  for (const std::string& other :
+       {std::string("PING\r\n"), std::string("*1\r\n$4\r\nPING\r\n"), proof, endless}) {
+    EXPECT_EQ(peek_lane(other).state, LaneRequest::State::other);
+  }
+  std::string cut = bytes;
+  cut[9] = 4;  // bytes of the body: not enough for a lane, and no more will come
+  cut[10] = 0;
+  EXPECT_EQ(peek_lane(cut).state, LaneRequest::State::other);
+}
+
 }  // namespace
 }  // namespace quorate::cluster

@@ -103,6 +103,7 @@ void CommandHarness::start() {
     engines_.push_back(std::make_unique<ShardEngine>(
         ShardEngine::Parts{*shard.loop, *shard.random, *shard.coordinator, commands_, control_}, i,
         settings_));
+    engines_.back()->set_cluster(cluster_of_one(control_.server.node_id));
     all.push_back(engines_.back().get());
   }
   for (ShardEngine* engine : all) engine->connect(all);

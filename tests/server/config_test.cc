@@ -11,6 +11,7 @@
 
 #include "server/config_directives.h"
 #include "server/config_syntax.h"
+#include "server/settings_of.h"
 #include "stock_redis_conf.h"
 
 namespace quorate::server {
@@ -20,6 +21,7 @@ using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::StartsWith;
 
 // The files of a test, in memory.
@@ -394,6 +396,84 @@ TEST(ConfigWarnings, SavePointsHaveNoEffectAndARepeatedDirectiveIsNamedOnce) {
   ASSERT_EQ(result->warnings.size(), 2U);
   EXPECT_THAT(result->warnings[0], StartsWith("'save' has no effect"));
   EXPECT_THAT(result->warnings[1], EndsWith("ignored: rdbchecksum, replica-read-only"));
+}
+
+// ---- the cluster
+
+TEST(ConfigOfTheCluster, EveryDirectiveArrivesInItsField) {
+  const Config config =
+      config_of(load("cluster-enabled yes\ncluster-port 7777\ncluster-announce-ip 10.1.1.5\n"
+                     "cluster-announce-port 7001\ncluster-announce-bus-port 17001\n"
+                     "cluster-seeds one:7000 10.0.0.2:7000@8000\ncluster-seeds [::1]:7000\n"
+                     "cluster-name orders\ncluster-secret \"s e\"\nzone rack-1\nweight 20\n"
+                     "replicas 5\nread-quorum 1\nwrite-quorum 4\n"));
+  EXPECT_TRUE(config.cluster_enabled);
+  EXPECT_EQ(config.cluster_port, 7777);
+  EXPECT_EQ(config.cluster_announce_ip, "10.1.1.5");
+  EXPECT_EQ(config.cluster_announce_port, 7001);
+  EXPECT_EQ(config.cluster_announce_bus_port, 17001);
+  EXPECT_THAT(config.cluster_seeds, ElementsAre("one:7000", "10.0.0.2:7000@8000", "[::1]:7000"));
+  EXPECT_EQ(config.cluster_name, "orders");
+  EXPECT_EQ(config.cluster_secret, "s e");
+  EXPECT_EQ(config.zone, "rack-1");
+  EXPECT_EQ(config.weight, 20U);
+  EXPECT_EQ(config.replicas, 5U);
+  EXPECT_EQ(config.read_quorum, 1U);
+  EXPECT_EQ(config.write_quorum, 4U);
+}
+
+TEST(ConfigOfTheCluster, WhatIsNoValueIsRefused) {
+  EXPECT_EQ(reason_of("cluster-announce-ip node-1"), "argument must be an IPv4 or IPv6 address");
+  EXPECT_EQ(reason_of("cluster-announce-ip 10.0.0"), "argument must be an IPv4 or IPv6 address");
+  for (const char* seed : {"one", "one:", ":7000", "one:0", "one:65536", "one:60000", "one:7000@",
+                           "one:7000@0", "one:7000@x"}) {
+    EXPECT_EQ(reason_of(std::string("cluster-seeds ") + seed),
+              "argument(s) must be host:port or host:port@bus-port")
+        << seed;
+  }
+  EXPECT_EQ(reason_of("weight 0"), "argument must be between 1 and 1000 inclusive");
+  EXPECT_EQ(reason_of("replicas 16"), "argument must be between 1 and 15 inclusive");
+  EXPECT_EQ(reason_of("cluster-name " + std::string(256, 'n')),
+            "argument must be at most 255 bytes long");
+  EXPECT_EQ(reason_of("cluster-enabled maybe"), "argument must be 'yes' or 'no'");
+  EXPECT_THAT(error_of(load("cluster-secret \"s3cret")), Not(HasSubstr("s3cret")));
+}
+
+TEST(ConfigOfTheCluster, WhatDoesNotGoTogetherStopsAtTheLineThatCameLast) {
+  EXPECT_EQ(error_of(load("replicas 3\nport 1\nwrite-quorum 4\ntimeout 1\n")),
+            "\n*** FATAL CONFIG FILE ERROR (Quorate 0.1.0) ***\n"
+            "Reading the configuration file 'q.conf', at line 3\n>>> 'write-quorum 4'\n"
+            "write-quorum 4 is more than there are copies: replicas 3");
+  EXPECT_THAT(error_of(load("read-quorum 3\nreplicas 5\nreplicas 2\n")),
+              HasSubstr("at line 3\n>>> 'replicas 2'\n"));
+  EXPECT_THAT(error_of(run({"--replicas", "1"})),
+              HasSubstr("Reading the command line\n>>> 'replicas \"1\"'\nread-quorum 2 is more"));
+  EXPECT_TRUE(load("write-quorum 4\nreplicas 4\n")) << "in whatever order";
+  EXPECT_TRUE(load("replicas 1\nread-quorum 1\nwrite-quorum 1\n"));
+}
+
+TEST(ConfigOfTheCluster, BecomesSettingsOfTheControlPlane) {
+  const auto settings = [](const std::string& text) {
+    return cluster_settings(config_of(load(text)));
+  };
+  const ClusterControlSettings usual = settings("");
+  EXPECT_EQ(usual.address, (cluster::NodeAddress{"", 6379, 16379}));
+  EXPECT_EQ(usual.quorum, cluster::Quorum{});
+  EXPECT_EQ(settings("bind 127.0.0.1 -::1\nport 7001\n").address,
+            (cluster::NodeAddress{"127.0.0.1", 7001, 17001}));
+  EXPECT_EQ(settings("cluster-port 9000\nbind 10.0.0.1 *\n").address,
+            (cluster::NodeAddress{"", 6379, 9000}));
+  EXPECT_EQ(settings("bind 10.0.0.1\ncluster-announce-ip 1.2.3.4\ncluster-announce-port 80\n"
+                     "cluster-announce-bus-port 81\n")
+                .address,
+            (cluster::NodeAddress{"1.2.3.4", 80, 81}));
+  const ClusterControlSettings given =
+      settings("cluster-seeds one:7000 [::1]:7000@9\nzone z\nweight 2\nreplicas 4\n");
+  EXPECT_THAT(given.seeds, ElementsAre(ClusterSeed{"one", 17000}, ClusterSeed{"::1", 9}));
+  EXPECT_EQ(given.zone, "z");
+  EXPECT_EQ(given.weight, 2U);
+  EXPECT_EQ(given.quorum, (cluster::Quorum{4, 2, 2}));
+  EXPECT_EQ(peer_port(config_of(load("port 60000\n"))), 0) << "there is none above it";
 }
 
 TEST(ConfigDirectives, NamesAndAliasesAreUnique) {

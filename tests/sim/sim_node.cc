@@ -149,6 +149,7 @@ runtime::Status SimNode::open_shards(const Options& options) {
                                   *control_},
         i, settings);
     coordinators.push_back(shard.coordinator.get());
+    shard.engine->set_cluster(redis::cluster_of_one(control_->server.node_id));
     engines.push_back(shard.engine.get());
     shards_.push_back(std::move(shard));
   }

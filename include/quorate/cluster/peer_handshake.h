@@ -54,7 +54,8 @@ struct PeerHello {
   std::string ip;                   // as announced, numeric; empty: as the connection shows it
   uint16_t client_port = 0;
   uint16_t peer_port = 0;
-  uint64_t hash_seed_digest = 0;  // to compare; the seed itself is not for strangers
+  // To compare; the seed itself is not for strangers. 0: this node takes over the cluster's.
+  uint64_t hash_seed_digest = 0;
 
   friend bool operator==(const PeerHello&, const PeerHello&) = default;
 
@@ -63,11 +64,27 @@ struct PeerHello {
   static runtime::Result<PeerHello> decode(std::string_view body);
 };
 
-// Equal for equal seeds and secrets.
+// Equal for equal seeds and secrets, and not 0.
 uint64_t hash_seed_digest(uint64_t hash_seed, std::string_view secret);
 
 // The highest version that both sides speak.
 std::optional<uint16_t> common_version(const PeerHello& a, const PeerHello& b);
+
+// Which lane the first bytes of a connection ask for, so that they can be looked at before anyone
+// takes them.
+struct LaneRequest {
+  enum class State : uint8_t {
+    incomplete,  // more bytes will tell
+    known,
+    other,  // not a hello: the gossip lane's handshake says what is wrong with it
+  };
+  State state = State::incomplete;
+  PeerLane lane = PeerLane::gossip;
+  uint16_t index = 0;
+};
+LaneRequest peek_lane(std::string_view bytes);
+// More bytes than these never tell more.
+inline constexpr size_t kLanePeekBytes = 512;
 
 // Why there is no connection. The values are sent.
 enum class Objection : uint8_t {
@@ -80,6 +97,9 @@ enum class Objection : uint8_t {
   judged = 6,        // the owner's own reasons
   deadline = 7,      // it took too long
 };
+
+// How the text of a Refusal begins, and with it the reason that a link's end has.
+inline constexpr std::string_view kRefusedPrefix = "refused ";
 
 struct Refusal {
   Objection objection = Objection::other;

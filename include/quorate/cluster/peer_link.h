@@ -97,6 +97,7 @@ class PeerLink final : private runtime::StreamHandler {
   // What the handshake failed on, if it did.
   [[nodiscard]] const std::optional<Refusal>& refusal() const { return refusal_; }
   [[nodiscard]] std::string peer_address() const { return stream_->peer_address(); }
+  [[nodiscard]] std::string local_address() const { return stream_->local_address(); }
   [[nodiscard]] size_t queued_bytes() const { return batch_.size() + unwritten_bytes_; }
   [[nodiscard]] Statistics statistics() const;
 

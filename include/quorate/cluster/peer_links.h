@@ -40,10 +40,14 @@ class PeerLinksOwner {
   // A connection that this node made can be sent on, or is not there any more.
   virtual void on_up(const object::NodeId& node) = 0;
   virtual void on_down(const object::NodeId& node, const std::string& reason) = 0;
+  // A peer has proved itself, either way; comes before all else that is told of the connection.
+  virtual void on_proved(const PeerHello& /*peer*/, const std::string& /*local_address*/) {}
+  // A connection that this node accepted ended in its handshake, by an objection of either side.
+  virtual void on_refused(const std::string& /*peer_address*/, const std::string& /*reason*/) {}
 };
 
 struct PeerLinksSettings {
-  PeerHello hello;  // of this node; the nonce is drawn for each connection
+  PeerHello hello;  // of this node at first; the nonce is drawn for each connection
   std::string secret;
   uint64_t connect_timeout_us = 1'000'000;
   uint64_t handshake_timeout_us = 2'000'000;
@@ -75,9 +79,13 @@ class PeerLinks final : private PeerLinkOwner {
   PeerLinks(const PeerLinks&) = delete;
   PeerLinks& operator=(const PeerLinks&) = delete;
 
+  // What connections begun from now on say of this node.
+  void set_hello(PeerHello hello) { settings_.hello = std::move(hello); }
+
   // Takes over a connection that someone else made.
   void accept(std::unique_ptr<runtime::Stream> stream);
   // Connects to whoever is at that address; `done` is told who, once, unless this is destroyed.
+  // That may be this node itself.
   using Met = std::move_only_function<void(runtime::Result<object::NodeId>)>;
   void meet(const std::string& host, uint16_t port, Met done);
 
@@ -91,6 +99,14 @@ class PeerLinks final : private PeerLinkOwner {
   // Ends all connections with the node.
   void drop(const object::NodeId& node, const std::string& reason);
   size_t links() const { return links_.size(); }
+  // Of each connection whose handshake is done.
+  struct LinkFacts {
+    object::NodeId node{};
+    bool outgoing = false;
+    uint64_t since_us = 0;  // by the loop's monotonic clock
+    size_t queued_bytes = 0;
+  };
+  std::vector<LinkFacts> established() const;
   const Statistics& statistics() const { return statistics_; }
 
  private:
@@ -113,6 +129,7 @@ class PeerLinks final : private PeerLinkOwner {
     bool routed = false;
     uint64_t meeting = 0;  // 0: none
     bool stranger = false;
+    uint64_t since_us = 0;  // the handshake is done
   };
 
   // PeerLinkOwner
@@ -133,7 +150,7 @@ class PeerLinks final : private PeerLinkOwner {
   runtime::Connector& connector_;
   runtime::Random& random_;
   PeerLinksOwner& owner_;
-  const PeerLinksSettings settings_;
+  PeerLinksSettings settings_;
   Statistics statistics_;
   std::vector<char> read_buffer_;
   boost::unordered_flat_map<object::NodeId, Route, NodeIdHash> routes_;

@@ -1,13 +1,15 @@
 // ServerControl: what commands may ask of the process as a whole.
 //
-// Implemented by the server room. Thread: executor() is the control thread; settings() and
-// shutdown() are for that thread only; everything else is safe from any. Units: bytes, Unix ms.
+// Implemented by the server room. Thread: executor() is the control thread; settings(),
+// cluster() and shutdown() are for that thread only; everything else is safe from any. Units:
+// bytes, Unix ms.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <string>
 
+#include "quorate/redis/cluster_admin.h"
 #include "quorate/redis/settings.h"
 #include "quorate/runtime/error.h"
 #include "quorate/runtime/executor.h"
@@ -24,6 +26,7 @@ struct ServerFacts {
   uint64_t started_ms = 0;
   int process_id = 0;
   uint16_t tcp_port = 0;
+  bool cluster_enabled = false;  // to be taken for a cluster by clients also when it is alone
   unsigned threads = 1;
   uint64_t recovered_keys = 0;
   uint64_t recovery_ms = 0;
@@ -52,6 +55,7 @@ class ServerControl {
   virtual ~ServerControl() = default;
   virtual runtime::Executor& executor() = 0;
   virtual Settings& settings() = 0;
+  virtual ClusterAdmin& cluster() = 0;
   virtual const ServerFacts& facts() const = 0;
   virtual MemoryFacts memory() const = 0;
   virtual CpuFacts cpu() const = 0;

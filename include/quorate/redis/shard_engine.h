@@ -17,6 +17,7 @@
 
 #include "quorate/coordinator/shard_coordinator.h"
 #include "quorate/redis/client_state.h"
+#include "quorate/redis/cluster_replies.h"
 #include "quorate/redis/command.h"
 #include "quorate/redis/command_context.h"
 #include "quorate/redis/command_table.h"
@@ -84,6 +85,12 @@ class ShardEngine {
   void open_session(std::unique_ptr<runtime::Stream> stream, uint64_t client_id);
   void close_sessions();
   void apply(const EngineSettings& settings);
+
+  // The cluster as it is from now on. Comes for the first time before the first connection.
+  void set_cluster(std::shared_ptr<const ClusterReplies> cluster) { cluster_ = std::move(cluster); }
+  const ClusterReplies& cluster() const { return *cluster_; }
+  // Whether clients shall take this for a cluster.
+  bool is_cluster() const { return control_.facts().cluster_enabled || !cluster_->view().alone(); }
 
   // Runs the command at once. REQUIRES: a keyless command, or coordinator().ready(request.keys).
   void run(const Request& request, OutputBuffer& out, ClientState* client,
@@ -153,6 +160,7 @@ class ShardEngine {
   uint64_t hash_seed_;
   EngineSettings settings_;
   EngineStatistics statistics_;
+  std::shared_ptr<const ClusterReplies> cluster_;
   uint64_t commands_a_second_ago_ = 0, input_a_second_ago_ = 0, output_a_second_ago_ = 0;
   std::vector<ShardEngine*> engines_;
   std::unique_ptr<TurnInput> turn_input_;

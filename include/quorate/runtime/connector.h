@@ -14,6 +14,9 @@
 
 namespace quorate::runtime {
 
+// Whether that is an IPv4 or IPv6 address, and not a name.
+bool is_ip_address(const std::string& text);
+
 // A connection that is being made. Destroying it cancels: its handler is not called any more.
 class PendingConnection {
  public:

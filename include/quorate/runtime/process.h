@@ -27,6 +27,7 @@ ProcessCpu process_cpu();
 int process_id();
 std::string executable_path();
 std::string current_directory();
+std::string host_name();
 unsigned core_count();
 void name_this_thread(const std::string& name);
 // Asks the scheduler to let this thread run soon after it wakes, for a short while, rather than

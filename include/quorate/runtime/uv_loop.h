@@ -15,6 +15,7 @@
 #include "quorate/runtime/connector.h"
 #include "quorate/runtime/error.h"
 #include "quorate/runtime/loop.h"
+#include "quorate/runtime/socket_peek.h"
 #include "quorate/runtime/stream.h"
 
 namespace quorate::runtime {
@@ -49,6 +50,10 @@ class UvLoop : public Loop, public Connector {
                                                         AcceptHandler on_accept) = 0;
   // Takes ownership of a connected socket. TCP sockets get no-delay and, if not 0, keep-alive.
   virtual Result<std::unique_ptr<Stream>> adopt_socket(int descriptor, unsigned keepalive_s) = 0;
+  // Takes ownership of a connected socket until it can be told who shall have it.
+  [[nodiscard]] virtual std::unique_ptr<PendingPeek> peek_socket(int descriptor, PeekLimits limits,
+                                                                 PeekEnough enough,
+                                                                 PeekHandler on_done) = 0;
   // Calls `task` on each arrival of the signal, for as long as the loop lives.
   virtual Status on_signal(int signal, Task task) = 0;
 };

@@ -130,6 +130,17 @@ struct Config {
   bool latency_tracking = true;
   std::vector<double> latency_tracking_info_percentiles{50, 99, 99.9};
 
+  // Cluster
+  bool cluster_enabled = false;     // what INFO says of a node that is alone
+  uint16_t cluster_port = 0;        // 0: port + 10000
+  std::string cluster_announce_ip;  // numeric; empty: as connections show it
+  uint16_t cluster_announce_port = 0, cluster_announce_bus_port = 0;  // 0: those listened on
+  std::vector<std::string> cluster_seeds;  // "host:port" or "host:port@bus-port"
+  std::string cluster_name, cluster_secret;
+  std::string zone;
+  uint32_t weight = 1;
+  uint32_t replicas = 3, read_quorum = 2, write_quorum = 2;
+
   // Known directives without meaning here: name -> accepted value; absent: Redis's default.
   std::map<std::string, std::string, std::less<>> ignored;
 

@@ -2,9 +2,10 @@
 //
 // start() locks the data directory, takes a new life (cluster::NodeIdentity), recovers, starts the
 // shard threads and listens; run() is the control thread: it accepts connections and hands them to
-// the shards in turn, answers for the process, applies CONFIG SET, and ends on SIGTERM, SIGINT or
-// SHUTDOWN: connections close, journals are synced, the clean-stop mark is written. Errors: start()
-// fails with one clear line; nothing is served then. Thread: the one that calls run().
+// the shards in turn, gossips with other nodes, answers for the process, applies CONFIG SET, and
+// ends on SIGTERM, SIGINT or SHUTDOWN: connections close, journals are synced, the clean-stop mark
+// is written. Errors: start() fails with one clear line; nothing is served then. Thread: the one
+// that calls run().
 #pragma once
 
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "quorate/runtime/error.h"
+#include "quorate/server/cluster_control.h"
 #include "quorate/server/config.h"
 
 namespace quorate::server {
@@ -23,12 +25,16 @@ class Node {
     std::string config_file;
     std::vector<std::string> warnings;
     std::string version;
+    bool serves_alone = kServesAlone;
   };
 
   static runtime::Result<std::unique_ptr<Node>> start(Start start);
   virtual ~Node() = default;
   // Serves until the node is told to stop. Returns false if the stop was not a clean one.
   virtual bool run() = 0;
+  // After run(): whether a node is to be started in its place, on the same directory, because it
+  // has taken over the hash seed of a cluster.
+  virtual bool restarts() const = 0;
 };
 
 }  // namespace quorate::server

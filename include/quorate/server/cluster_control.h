@@ -1,0 +1,108 @@
+// ClusterControl: this node's part in a cluster: who belongs, who answers, who comes and goes.
+//
+// It owns the member list with its file, gossip, and the links of the gossip lane. A node begins
+// as a cluster of one. Two become one cluster when a node of the one meets one of the other
+// (CLUSTER MEET, or seeds, which are tried until they were met); the lists merge, and a node that
+// was alone chooses its tokens anew, with the others' in sight. Only who has met, or is a member,
+// is listened to. A node that learns that it was forgotten is a cluster of one again; meeting
+// brings it back. All members are `normal` from the beginning: what joining, handover and leaving
+// mean belongs to the transfer of data.
+//
+// What all nodes must have in common are settings of the list: N, R and W, and the seed of the
+// keys' hashes. A node that never held data takes over the seed of the cluster it joins; two that
+// both do, under different seeds, refuse each other.
+//
+// Invariants: a list is in the file before it is published. A view is published at the end of a
+// turn in which members or liveness changed, at most one a turn; while the disk refuses the list,
+// views have its last members with today's liveness. Errors: make() says what is wrong with the
+// file; later ones are logged. Thread: that of the loop. Source: DESIGN section 7.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "quorate/cluster/cluster_view.h"
+#include "quorate/cluster/gossip.h"
+#include "quorate/cluster/peer_links.h"
+#include "quorate/redis/cluster_admin.h"
+#include "quorate/runtime/connector.h"
+#include "quorate/runtime/files.h"
+#include "quorate/runtime/loop.h"
+#include "quorate/runtime/random.h"
+
+namespace quorate::server {
+
+// Until data is replicated, a node must not be joined to others: they would answer for each
+// other's keys. With false, CLUSTER MEET and cluster-seeds do what they say.
+inline constexpr bool kServesAlone = true;
+inline constexpr const char* kServesAloneError =
+    "this release serves alone: nodes can be joined once data is replicated between them";
+
+// The node around it, as far as the control plane changes or asks it.
+class ClusterHost {
+ public:
+  virtual ~ClusterHost() = default;
+  // Finds out whether anything was ever written here, so that the hash seed can no longer change;
+  // then calls `done`, now or later.
+  virtual void look_for_data(runtime::Task done) = 0;
+  // As of the last look.
+  virtual bool holds_data() = 0;
+  // Takes the seed over, now or by a restart that it begins. False: it cannot any more.
+  virtual bool adopt_hash_seed(uint64_t seed) = 0;
+  virtual void view_changed(std::shared_ptr<const cluster::ClusterView> view) = 0;
+};
+
+struct ClusterSeed {
+  std::string host;  // name or address
+  uint16_t peer_port = 0;
+
+  friend bool operator==(const ClusterSeed&, const ClusterSeed&) = default;
+};
+
+struct ClusterControlSettings {
+  object::NodeId node{};
+  uint32_t epoch = 1;
+  uint64_t life = 1;  // higher at each start
+  uint64_t hash_seed = 0;
+  std::string file;  // of the member list
+  // How others reach this node. Without an ip it is the one that the first connection shows.
+  cluster::NodeAddress address;
+  std::string zone, machine;  // copies are spread over zones, then over machines
+  uint32_t weight = 1;
+  uint16_t shards = 1;
+  std::string cluster_name, secret;
+  cluster::Quorum quorum;  // of a cluster that begins with this node
+  std::vector<ClusterSeed> seeds;
+  bool serves_alone = kServesAlone;
+  cluster::GossipSettings gossip;
+};
+
+class ClusterControl : public redis::ClusterAdmin {
+ public:
+  struct Parts {  // all outlive it
+    runtime::Loop& loop;
+    runtime::Connector& connector;
+    runtime::Random& random;
+    runtime::FileSystem& files;
+    ClusterHost& host;
+  };
+  using Settings = ClusterControlSettings;
+
+  // Reads the file, brings this node's own record up to date and saves it.
+  static runtime::Result<std::unique_ptr<ClusterControl>> make(Parts parts, Settings settings);
+
+  // Publishes the first view, begins to gossip and to meet the seeds.
+  virtual void start() = 0;
+  // Takes over a connection that another node made for gossip.
+  virtual void accept(std::unique_ptr<runtime::Stream> stream) = 0;
+  // To be called at the end of each turn of the loop.
+  virtual void end_turn() = 0;
+
+  virtual const cluster::MemberList& members() const = 0;
+  // Null before start().
+  virtual const std::shared_ptr<const cluster::ClusterView>& view() const = 0;
+};
+
+}  // namespace quorate::server

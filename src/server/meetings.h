@@ -1,0 +1,58 @@
+// Meetings: connecting to nodes by their address until they are members.
+//
+// A meeting ends when its node is a member, when it turns out to be this node itself, or, unless
+// it is one of a seed, when it was refused or time is up. What becomes of it is logged: that it
+// does not work at first, and how it ended. Thread: that of the loop. Units: microseconds.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "quorate/cluster/peer_links.h"
+#include "quorate/runtime/loop.h"
+
+namespace quorate::server {
+
+class Meetings {
+ public:
+  enum class Kind : uint8_t { command, seed };
+  struct Parts {
+    runtime::Loop& loop;
+    object::NodeId self;
+    std::function<cluster::PeerLinks&()> links;
+    // Tells a node that was reached that it is to join, or it us.
+    std::function<void(const object::NodeId&)> introduce;
+    std::function<bool(const object::NodeId&)> is_member;
+  };
+
+  explicit Meetings(Parts parts) : parts_(std::move(parts)) {}
+
+  void begin(Kind kind, const std::string& host, uint16_t port);
+
+ private:
+  struct Meeting {
+    Kind kind = Kind::command;
+    std::string host;
+    uint16_t port = 0;
+    unsigned failures = 0;
+    uint64_t give_up_us = 0;
+    std::unique_ptr<runtime::Timer> timer;
+
+    std::string name() const;
+  };
+
+  uint64_t now_us() const { return parts_.loop.clock().monotonic_us(); }
+  void attempt(uint64_t id);
+  void reached(uint64_t id, runtime::Result<object::NodeId> met);
+  void check(uint64_t id, const object::NodeId& node);
+  void failed(uint64_t id, const std::string& reason, bool for_good);
+
+  Parts parts_;
+  std::map<uint64_t, Meeting> meetings_;
+  uint64_t begun_ = 0;
+};
+
+}  // namespace quorate::server

@@ -1,0 +1,43 @@
+#include "server/peer_door.h"
+
+#include <spdlog/spdlog.h>
+#include <utility>
+
+#include "quorate/cluster/peer_handshake.h"
+
+namespace quorate::server {
+namespace {
+
+using cluster::LaneRequest;
+
+constexpr size_t kLooksMax = 128;
+constexpr uint64_t kPatienceUs = 2'000'000;
+
+}  // namespace
+
+void PeerDoor::take(int descriptor) {
+  if (looks_.size() >= kLooksMax) return runtime::refuse_socket(descriptor, {});
+  const uint64_t id = ++looked_;
+  const auto request = std::make_shared<LaneRequest>();
+  looks_[id] = loop_.peek_socket(
+      descriptor, {cluster::kLanePeekBytes, kPatienceUs},
+      [request](std::string_view bytes) {
+        *request = cluster::peek_lane(bytes);
+        return request->state != LaneRequest::State::incomplete;
+      },
+      [this, id, request](runtime::Result<int> socket) {
+        const bool known = request->state == LaneRequest::State::known;
+        const bool gossip = !known || request->lane == cluster::PeerLane::gossip;
+        decided(id, std::move(socket), gossip, request->index);
+      });
+}
+
+void PeerDoor::decided(uint64_t id, runtime::Result<int> descriptor, bool gossip,
+                       unsigned lane_index) {
+  looks_.erase(id);
+  if (!descriptor) return spdlog::debug("{}", descriptor.error().message);
+  if (gossip) return ways_.gossip(*descriptor);
+  ways_.data(lane_index, *descriptor);
+}
+
+}  // namespace quorate::server

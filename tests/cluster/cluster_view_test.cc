@@ -1,0 +1,172 @@
+#include "quorate/cluster/cluster_view.h"
+
+#include <gtest/gtest.h>
+#include <map>
+#include <set>
+
+#include "quorate/cluster/token_choice.h"
+
+namespace quorate::cluster {
+namespace {
+
+using object::NodeId;
+using Place = ClusterView::Place;
+
+NodeId id_of(unsigned number) {
+  NodeId id{};
+  id[0] = static_cast<uint8_t>(number * 37);
+  id[1] = static_cast<uint8_t>(number);
+  return id;
+}
+
+class ClusterViewTest : public testing::Test {
+ protected:
+  // Members come one after the other, each choosing its tokens.
+  void join(unsigned number, MemberStatus status = MemberStatus::normal) {
+    Member member;
+    member.id = id_of(number);
+    member.status = status;
+    member.address = {"10.0.0." + std::to_string(number), 6379, 16379};
+    member.zone = "z" + std::to_string(number % 3);
+    member.epoch = number;
+    member.tokens = choose_tokens(list_.on_ring(RingView::after), member.on_ring(), 3);
+    list_.merge(member);
+  }
+  void change(unsigned number, const std::function<void(Member&)>& how) {
+    Member member = *list_.find(id_of(number));
+    ++member.version;
+    how(member);
+    list_.merge(member);
+  }
+  void set(const std::string& name, const std::string& value) {
+    list_.merge(Setting{name, ++sets_, {}, value});
+  }
+  const ClusterView& make() {
+    view_ = ClusterView::make({list_, id_of(1), liveness()}, view_.get());
+    return *view_;
+  }
+  std::function<Liveness(const NodeId&)> liveness() {
+    return [this](const NodeId& id) {
+      return liveness_.contains(id) ? liveness_[id] : Liveness::alive;
+    };
+  }
+
+  MemberList list_;
+  std::map<NodeId, Liveness> liveness_;
+  std::shared_ptr<const ClusterView> view_;
+  uint64_t sets_ = 1;
+};
+
+TEST_F(ClusterViewTest, ALoneNodeOwnsEverything) {
+  join(1);
+  const ClusterView& view = make();
+  EXPECT_EQ(view.version(), 1U);
+  EXPECT_TRUE(view.alone());
+  ASSERT_EQ(view.members().size(), 1U);
+  EXPECT_EQ(view.self(), 0);
+  EXPECT_EQ(view.quorum(), (Quorum{1, 1, 1}));
+  EXPECT_EQ(view.configured(), Quorum{});
+  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
+    ASSERT_TRUE(view.self_coordinates(static_cast<uint16_t>(slot)));
+    ASSERT_EQ(view.preference_list(static_cast<uint16_t>(slot)).size(), 1U);
+  }
+}
+
+TEST_F(ClusterViewTest, PlacesOfTheRingAreIndexesOfMembers) {
+  for (unsigned i = 1; i <= 7; ++i) join(i, i == 4 ? MemberStatus::leaving : MemberStatus::normal);
+  const ClusterView& view = make();
+  ASSERT_EQ(view.members().size(), 7U);
+  ASSERT_EQ(view.ring().members().size(), 6U);
+  for (Place place = 0; place < 6; ++place) {
+    EXPECT_EQ(view.member(place).id, view.ring().members()[place].id);
+  }
+  EXPECT_EQ(view.member(6).id, id_of(4));
+  for (unsigned i = 1; i <= 7; ++i) {
+    const Place place = view.find(id_of(i));
+    ASSERT_NE(place, ClusterView::kNobody) << i;
+    EXPECT_EQ(view.member(place).address.ip, "10.0.0." + std::to_string(i));
+    EXPECT_EQ(view.member(place).epoch, i);
+  }
+  EXPECT_EQ(view.find(id_of(8)), ClusterView::kNobody);
+  EXPECT_EQ(view.quorum(), (Quorum{3, 2, 2}));
+}
+
+TEST_F(ClusterViewTest, TheFirstHealthyMemberCoordinates) {
+  for (unsigned i = 1; i <= 5; ++i) join(i);
+  make();
+  liveness_[id_of(2)] = Liveness::suspected;
+  liveness_[id_of(3)] = Liveness::dead;
+  const ClusterView& view = make();
+  EXPECT_EQ(view.healthy_members(), 3U);
+  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
+    const auto list = view.preference_list(static_cast<uint16_t>(slot));
+    Place expected = ClusterView::kNobody;
+    for (const Place place : list) {
+      if (expected == ClusterView::kNobody && view.member(place).healthy()) expected = place;
+    }
+    ASSERT_EQ(view.coordinator(static_cast<uint16_t>(slot)), expected);
+  }
+}
+
+TEST_F(ClusterViewTest, WithNobodyHealthyTheLeastIllCoordinates) {
+  for (unsigned i = 1; i <= 4; ++i) join(i);
+  for (unsigned i = 2; i <= 4; ++i) liveness_[id_of(i)] = Liveness::dead;
+  liveness_[id_of(3)] = Liveness::suspected;
+  const ClusterView& view = make();
+  unsigned by_suspected = 0;
+  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
+    const auto list = view.preference_list(static_cast<uint16_t>(slot));
+    const bool with_self = std::ranges::find(list, view.self()) != list.end();
+    const Place expected = with_self ? view.self() : view.find(id_of(3));
+    ASSERT_EQ(view.coordinator(static_cast<uint16_t>(slot)), expected);
+    by_suspected += with_self ? 0 : 1;
+  }
+  EXPECT_GT(by_suspected, 0U);
+}
+
+TEST_F(ClusterViewTest, ChangedLivenessSharesTheRing) {
+  for (unsigned i = 1; i <= 4; ++i) join(i);
+  const auto first = (make(), view_);
+  liveness_[id_of(2)] = Liveness::dead;
+  const auto second = ClusterView::make(liveness(), *first);
+  EXPECT_EQ(&second->ring(), &first->ring());
+  EXPECT_EQ(second->version(), 2U);
+  EXPECT_EQ(second->member(second->find(id_of(2))).liveness, Liveness::dead);
+  EXPECT_TRUE(first->member(first->find(id_of(2))).healthy()) << "a view does not change";
+  change(3, [](Member& member) { member.address.port = 7000; });
+  EXPECT_EQ(&make().ring(), &first->ring()) << "an address has nothing to do with placement";
+  EXPECT_EQ(view_->member(view_->find(id_of(3))).address.port, 7000);
+  const uint64_t digest = view_->ring_digest();
+  change(3, [](Member& member) { member.weight = 2; });
+  EXPECT_NE(&make().ring(), &first->ring());
+  EXPECT_NE(view_->ring_digest(), digest);
+}
+
+TEST_F(ClusterViewTest, QuorumsAreTheListsSettings) {
+  for (unsigned i = 1; i <= 5; ++i) join(i);
+  const uint64_t digest = make().ring_digest();
+  for (const Setting& setting : quorum_settings({5, 1, 4}, id_of(1))) list_.merge(setting);
+  EXPECT_EQ(make().quorum(), (Quorum{5, 1, 4}));
+  EXPECT_EQ(view_->preference_list(7).size(), 5U);
+  EXPECT_NE(view_->ring_digest(), digest) << "N decides where slots are";
+  set("replicas", "0");
+  set("read-quorum", "many");
+  set("write-quorum", "9");
+  EXPECT_EQ(make().configured(), (Quorum{3, 2, 3})) << "nonsense is the default, W at most N";
+}
+
+TEST_F(ClusterViewTest, ANodeThatWasRemovedIsNowhere) {
+  join(1);
+  join(2);
+  change(1, [](Member& member) { member.status = MemberStatus::left; });
+  const ClusterView& view = make();
+  EXPECT_EQ(view.self(), ClusterView::kNobody);
+  EXPECT_FALSE(view.alone());
+  EXPECT_FALSE(view.self_coordinates(0));
+  EXPECT_EQ(view.member(view.coordinator(0)).id, id_of(2));
+  change(2, [](Member& member) { member.status = MemberStatus::left; });
+  EXPECT_EQ(make().coordinator(0), ClusterView::kNobody);
+}
+
+}  // namespace
+}  // namespace quorate::cluster

@@ -1,0 +1,157 @@
+// Whole nodes that become a cluster over real sockets, in one process.
+#include <cstdlib>
+#include <filesystem>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <thread>
+
+#include "quorate/cluster/peer_handshake.h"
+#include "quorate/server/node.h"
+
+#include "server/loop_client.h"
+
+namespace quorate::server {
+namespace {
+
+using testing::HasSubstr;
+
+uint16_t free_port() {
+  const auto loop = runtime::UvLoop::make();
+  return (*loop->listen_tcp("127.0.0.1", 0, 1, [](int) {}))->port();
+}
+
+// What the node answers to one command, up to and with the text that ends it; empty: nothing yet.
+std::string ask(uint16_t port, const std::string& command, const std::string& ends_with,
+                uint64_t patience_us = 5'000'000) {
+  const auto loop = runtime::UvLoop::make();
+  LoopClient client(*loop, port, command + "\r\n");
+  const bool answered = run_loop_until(
+      *loop,
+      [&] { return client.ended() || client.received().find(ends_with) != std::string::npos; },
+      patience_us);
+  return answered && !client.ended() ? client.received() : std::string();
+}
+
+bool eventually(const std::function<bool()>& holds) {
+  constexpr uint64_t kPatienceUs = 20'000'000;
+  const auto loop = runtime::UvLoop::make();
+  return run_loop_until(*loop, holds, kPatienceUs);
+}
+
+class RunningNode {
+ public:
+  RunningNode() {
+    std::string pattern = testing::TempDir() + "quorate_node_XXXXXX";
+    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
+    config_.dir = pattern;
+    config_.bind = {"127.0.0.1"};
+    config_.port = free_port();
+    config_.cluster_port = free_port();
+    config_.threads = 2;
+    config_.loglevel = LogLevel::nothing;
+    config_.journal_segment_size_bytes = 1 << 20;
+    config_.cluster_name = "test";
+  }
+  RunningNode(const RunningNode&) = delete;
+  RunningNode& operator=(const RunningNode&) = delete;
+  ~RunningNode() {
+    if (thread_.joinable()) ask(config_.port, "SHUTDOWN NOSAVE", "never");
+    if (thread_.joinable()) thread_.join();
+    std::filesystem::remove_all(config_.dir);
+  }
+
+  void run() {
+    thread_ = std::thread([this] {
+      for (bool again = true; again;) {
+        auto node = Node::start({config_, "", {}, "0.0.0", false});
+        ASSERT_TRUE(node) << node.error().message;
+        EXPECT_TRUE((*node)->run());
+        again = (*node)->restarts();
+        restarts_ += again ? 1 : 0;
+      }
+    });
+    EXPECT_TRUE(answers("PING", "+PONG\r\n"));
+  }
+  // Asks until the answer has the text.
+  bool answers(const std::string& command, const std::string& text) {
+    constexpr uint64_t kPatienceUs = 100'000;
+    for (int tries = 0; tries < 200; ++tries) {
+      if (!ask(config_.port, command, text, kPatienceUs).empty()) return true;
+    }
+    return false;
+  }
+  std::string ring_digest() {
+    const std::string ring = ask(config_.port, "DYN.RING", "ranges");
+    return ring.substr(ring.find("digest"), 30);
+  }
+  Config& config() { return config_; }
+  unsigned restarts() const { return restarts_; }
+
+ private:
+  Config config_;
+  std::thread thread_;
+  std::atomic<unsigned> restarts_{0};
+};
+
+TEST(NodesOverSockets, MeetShareASeedAndPart) {
+  RunningNode one, two;
+  one.run();
+  two.run();
+  ASSERT_TRUE(one.answers("SET key value", "+OK\r\n")) << "so that its hash seed stays";
+  const std::string meet = "CLUSTER MEET 127.0.0.1 " + std::to_string(two.config().port) + " " +
+                           std::to_string(two.config().cluster_port);
+  ASSERT_TRUE(one.answers(meet, "+OK\r\n"));
+  ASSERT_TRUE(one.answers("CLUSTER INFO", "cluster_known_nodes:2"));
+  ASSERT_TRUE(two.answers("CLUSTER INFO", "cluster_known_nodes:2"));
+  ASSERT_TRUE(one.answers("CLUSTER INFO", "cluster_slots_ok:16384\r\ncluster_slots_pfail:0\r\n"));
+  EXPECT_TRUE(eventually([&] { return two.restarts() == 1; })) << "with the seed of the other";
+  EXPECT_TRUE(eventually([&] { return one.ring_digest() == two.ring_digest(); }));
+  EXPECT_EQ(one.restarts(), 0U);
+  EXPECT_TRUE(one.answers("GET key", "$5\r\nvalue\r\n"));
+  EXPECT_TRUE(two.answers("CLUSTER LINKS", "direction"));
+  const std::string mine = ask(two.config().port, "CLUSTER MYID", "\r\n");
+  const std::string id = mine.substr(mine.find("\r\n") + 2, 40);
+  EXPECT_TRUE(one.answers("CLUSTER FORGET " + id, "+OK\r\n"));
+  EXPECT_TRUE(one.answers("CLUSTER INFO", "cluster_known_nodes:1"));
+  EXPECT_TRUE(two.answers("CLUSTER INFO", "cluster_known_nodes:1"));
+}
+
+TEST(NodesOverSockets, SeedsJoinWithoutACommand) {
+  RunningNode one, two;
+  two.config().cluster_seeds = {"127.0.0.1:" + std::to_string(one.config().port) + "@" +
+                                std::to_string(one.config().cluster_port)};
+  two.run();
+  one.run();
+  EXPECT_TRUE(one.answers("CLUSTER INFO", "cluster_known_nodes:2"));
+  EXPECT_TRUE(two.answers("CLUSTER INFO", "cluster_known_nodes:2"));
+}
+
+TEST(NodesOverSockets, NoShardTakesConnectionsOfNodesYet) {
+  RunningNode one;
+  one.run();
+  cluster::PeerHello hello;
+  hello.cluster_name = "test";
+  hello.lane = cluster::PeerLane::data;
+  cluster::PeerHandshake handshake(cluster::PeerHandshake::Role::connects, hello, "",
+                                   [](const auto&) { return runtime::Status(); });
+  const auto loop = runtime::UvLoop::make();
+  LoopClient client(*loop, one.config().cluster_port, handshake.take_output());
+  EXPECT_TRUE(run_loop_until(*loop, [&] { return client.ended(); }));
+  EXPECT_EQ(client.received(), "");
+}
+
+TEST(NodesOverSockets, AReleaseThatServesAloneRefusesSeeds) {
+  Config config;
+  config.dir = testing::TempDir() + "quorate_alone";
+  config.port = free_port();
+  config.bind = {"127.0.0.1"};
+  config.cluster_seeds = {"127.0.0.1:7000"};
+  config.loglevel = LogLevel::nothing;
+  const auto node = Node::start({config, "", {}, "0.0.0", true});
+  ASSERT_FALSE(node);
+  EXPECT_EQ(node.error().message, std::string("cluster-seeds: ") + kServesAloneError);
+  std::filesystem::remove_all(config.dir);
+}
+
+}  // namespace
+}  // namespace quorate::server

@@ -36,6 +36,7 @@ INCR_ERRORS = (
 )
 MIX = {"GET": 40, "SET": 22, "SETNX": 10, "INCR": 10, "APPEND": 8, "DEL": 10}
 RECONNECT_PAUSE_S = 0.02
+END_WITHIN_S = 120
 
 
 class RecorderFailed(Exception):
@@ -196,7 +197,7 @@ def record(arguments):
         processes[-1].start()
     lines, failures = [], []
     for _ in processes:
-        some_lines, some_failures = queue.get()
+        some_lines, some_failures = queue.get(timeout=arguments.seconds + END_WITHIN_S)
         lines += some_lines
         failures += some_failures
     for process in processes:

@@ -3,8 +3,8 @@
 refused once the recording is spoiled.
 
 One server is linearizable, so a refusal means that the server, the recorder or the checker is
-wrong. That the pair can refuse at all is shown on the same recording: a GET is given the value that
-a completed SET had replaced before, an answered INCR is dropped, and a client's clock is shifted.
+wrong. That the pair can refuse at all is shown on the same recording: a GET is given a value that a
+completed SET had replaced, SETs are left out, and a client's clock is shifted.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def write_fields(path, operations):
 
 
 def read_stale(operations):
-    """The last GET of some key reads what was read before the SET before it."""
+    """A late GET reads what a completed SET had replaced before."""
     for late in reversed(range(len(operations))):
         if operations[late][KIND] != "GET" or operations[late][RETURNED] == "-":
             continue
@@ -62,7 +62,7 @@ def read_stale(operations):
 
 
 def lose_writes(operations):
-    """Nobody put down the SETs of unique values that answered in the middle."""
+    """Nobody put down the SETs of the middle third."""
     third = len(operations) // 3
     return [
         fields

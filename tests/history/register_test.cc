@@ -135,11 +135,16 @@ class Anomalies {
   std::mt19937_64 random_;
 };
 
-void expect_found(const std::array<unsigned, 6>& mix, bool (Anomalies::*inject)()) {
+void expect_found(const std::array<unsigned, 6>& mix, bool (Anomalies::*inject)(),
+                  unsigned uncertain_permille = 0) {
   size_t injected = 0;
   for (uint64_t seed = 1; seed <= (kSanitized ? 20 : 150); ++seed) {
     for (const uint32_t clients : {2U, 8U, 24U}) {
-      History history = record({.operations = 300, .clients = clients, .mix = mix, .seed = seed});
+      History history = record({.operations = 300,
+                                .clients = clients,
+                                .mix = mix,
+                                .uncertain_permille = uncertain_permille,
+                                .seed = seed});
       if (!(Anomalies(history, seed).*inject)()) continue;
       ++injected;
       const Report report = check_linearizability(history);
@@ -153,6 +158,9 @@ void expect_found(const std::array<unsigned, 6>& mix, bool (Anomalies::*inject)(
 
 TEST(Injected, StaleReadIsFound) { expect_found(kGetSetDel, &Anomalies::read_stale); }
 TEST(Injected, StaleReadAmongAllKindsIsFound) { expect_found(kAllKinds, &Anomalies::read_stale); }
+TEST(Injected, StaleReadAmongUncertainOperationsIsFound) {
+  expect_found(kAllKinds, &Anomalies::read_stale, 60);
+}
 TEST(Injected, LostIncrementIsFound) { expect_found(kGetIncr, &Anomalies::lose_increment); }
 TEST(Injected, SecondWinnerIsFound) { expect_found(kGetSetNx, &Anomalies::win_twice); }
 TEST(Injected, LostAppendIsFound) { expect_found(kGetAppend, &Anomalies::lose_append); }

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <set>
 
+#include "history/unread_values.h"
+
 namespace quorate::history {
 namespace {
 
@@ -17,9 +19,11 @@ constexpr uint64_t kWorkLimit = 20'000'000;
 
 class Explainer {
  public:
-  Explainer(const KeySearch& search, const KeyOutcome& outcome)
+  Explainer(const KeySearch& search, const KeyOutcome& outcome,
+            const std::vector<const Operation*>& recorded)
       : search_(search),
         outcome_(outcome),
+        recorded_(recorded),
         until_(search.operations[outcome.failed].operation->returned) {}
 
   Explanation explain() {
@@ -124,7 +128,7 @@ class Explainer {
   }
 
   std::string line_of(size_t i, const Explanation& result) const {
-    const Operation& each = operation(i);
+    const Operation& each = *recorded_[i];
     const uint64_t zero = operation(0).invoked;
     const bool needed = std::ranges::binary_search(result.core, i);
     std::string line = i == outcome_.failed ? "  > " : needed ? "  * " : "    ";
@@ -157,7 +161,9 @@ class Explainer {
     size_t count = 0;
     for (const auto& value : outcome_.values_before) {
       if (++count > kMostValuesShown) break;
-      result.text += " " + describe_result(value ? Result::value(*value) : Result::nil());
+      const bool unread = value && value->find(kUnreadByte) != value->npos;
+      result.text += unread ? " (something nobody read)"
+                            : " " + describe_result(value ? Result::value(*value) : Result::nil());
     }
     if (count > kMostValuesShown) result.text += " …";
     result.text += '\n';
@@ -169,7 +175,7 @@ class Explainer {
     if (failed.kind != Kind::get || failed.result.type != Type::value) return;
     bool found = false;
     for (size_t i = 0; i < search_.operations.size(); ++i) {
-      const Operation& each = operation(i);
+      const Operation& each = *recorded_[i];
       const bool writes = has_argument(each.kind) && !each.argument.empty() &&
                           failed.result.bytes.ends_with(each.argument);
       if (!writes || std::ranges::binary_search(result.window, i)) continue;
@@ -181,6 +187,7 @@ class Explainer {
 
   const KeySearch& search_;
   const KeyOutcome& outcome_;
+  const std::vector<const Operation*>& recorded_;
   const uint64_t until_;
   size_t begin_ = 0;
   bool from_the_start_ = false;
@@ -188,8 +195,9 @@ class Explainer {
 
 }  // namespace
 
-Explanation explain(const KeySearch& search, const KeyOutcome& outcome) {
-  return Explainer(search, outcome).explain();
+Explanation explain(const KeySearch& search, const KeyOutcome& outcome,
+                    const std::vector<const Operation*>& recorded) {
+  return Explainer(search, outcome, recorded).explain();
 }
 
 }  // namespace quorate::history

@@ -20,7 +20,9 @@ struct Explanation {
   std::string text;
 };
 
-// REQUIRES: `outcome` is search_key(search), and impossible.
-Explanation explain(const KeySearch& search, const KeyOutcome& outcome);
+// REQUIRES: `outcome` is search_key(search), and impossible. `recorded` are the search's operations
+// as they are to be shown (unread_values.h).
+Explanation explain(const KeySearch& search, const KeyOutcome& outcome,
+                    const std::vector<const Operation*>& recorded);
 
 }  // namespace quorate::history

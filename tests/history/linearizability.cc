@@ -6,6 +6,7 @@
 
 #include "history/explanation.h"
 #include "history/key_search.h"
+#include "history/unread_values.h"
 
 namespace quorate::history {
 namespace {
@@ -24,8 +25,8 @@ KeyOutcome search_with_growing_patience(KeySearch& search) {
   for (const uint32_t patience : kPatience) {
     search.patience = any_uncertain(search.operations) ? patience : kUnboundedPatience;
     outcome = search_key(search);
-    if (outcome.verdict == Verdict::possible) break;
-    if (search.patience == kUnboundedPatience) break;
+    // More patience is more work.
+    if (outcome.verdict != Verdict::impossible || search.patience == kUnboundedPatience) break;
   }
   return outcome;
 }
@@ -33,9 +34,12 @@ KeyOutcome search_with_growing_patience(KeySearch& search) {
 void check_key(const History& history, std::vector<size_t> indices, const CheckOptions& options,
                Report& report) {
   std::ranges::stable_sort(indices, {}, [&](size_t index) { return history[index].invoked; });
+  std::vector<const Operation*> recorded;
+  for (const size_t index : indices) recorded.push_back(&history[index]);
+  const std::vector<Operation> operations = forget_unread_values(recorded);
   KeySearch search;
-  for (const size_t index : indices) {
-    search.operations.push_back({&history[index], !history[index].uncertain()});
+  for (const Operation& operation : operations) {
+    search.operations.push_back({&operation, !operation.uncertain()});
   }
   const std::string& key = history[indices.front()].key;
   if (options.initial) search.initial = {options.initial(key)};
@@ -45,7 +49,7 @@ void check_key(const History& history, std::vector<size_t> indices, const CheckO
   report.most_configurations = std::max(report.most_configurations, outcome.most_configurations);
   if (outcome.verdict == Verdict::exhausted) report.undecided.push_back(key);
   if (outcome.verdict != Verdict::impossible) return;
-  const Explanation explanation = explain(search, outcome);
+  const Explanation explanation = explain(search, outcome, recorded);
   Violation& violation = report.violations.emplace_back();
   violation.key = key;
   violation.failed = indices[outcome.failed];

@@ -35,7 +35,9 @@ class SmallHistories {
       effects.emplace_back(operation.invoked + below(operation.returned - operation.invoked + 1),
                            operation);
     }
-    std::ranges::stable_sort(effects, {}, [](const auto& effect) { return effect.first; });
+    std::ranges::sort(effects, {}, [](const auto& effect) {
+      return std::pair(effect.first, effect.second.client);
+    });
     History history;
     KeyValue value;
     for (auto& [at, operation] : effects) {

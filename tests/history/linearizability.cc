@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <unordered_map>
+#include <utility>
 
 #include "history/explanation.h"
 #include "history/key_search.h"
@@ -33,7 +34,8 @@ KeyOutcome search_with_growing_patience(KeySearch& search) {
 
 void check_key(const History& history, std::vector<size_t> indices, const CheckOptions& options,
                Report& report) {
-  std::ranges::stable_sort(indices, {}, [&](size_t index) { return history[index].invoked; });
+  std::ranges::sort(indices, {},
+                    [&](size_t index) { return std::pair(history[index].invoked, index); });
   std::vector<const Operation*> recorded;
   for (const size_t index : indices) recorded.push_back(&history[index]);
   const std::vector<Operation> operations = forget_unread_values(recorded);

@@ -9,10 +9,11 @@ find_program(QUORATE_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
 find_program(QUORATE_PYTHON python3 REQUIRED)
 
 # quorate_tests(<directory> LINKS <targets>…): the GoogleTest executable <directory>_tests of
-# tests/<directory>/. Each test sees the server's path as QUORATE_SERVER.
+# tests/<directory>/ without its main.cc. Each test sees the server's path as QUORATE_SERVER.
 function(quorate_tests name)
   cmake_parse_arguments(TESTS "" "" "LINKS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${name}/*.cc)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
   if(NOT sources)
     return()
   endif()

@@ -21,7 +21,7 @@ DIRECTLY_BELOW = {
     "object": ("runtime",),
     "runtime": (),
 }
-TEST_DIRECTORIES = (*DIRECTLY_BELOW, "sim", "fuzz", "bench", "layout", "mutants")
+TEST_DIRECTORIES = (*DIRECTLY_BELOW, "sim", "fuzz", "bench", "history", "layout", "mutants")
 SOURCE_DIRECTORIES = (
     "include",
     "src",

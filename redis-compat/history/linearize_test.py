@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""linearize.py and history_check on one running server: what they record must be accepted, and
+refused once the recording is spoiled.
+
+One server is linearizable, so a refusal means that the server, the recorder or the checker is
+wrong. That the pair can refuse at all is shown on the same recording: a GET is given a value that a
+completed SET had replaced, SETs are left out, and a client's clock is shifted.
+"""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import linearize
+import server as server_module
+
+CLIENT, KEY, KIND, ARGUMENT, INVOKED, RETURNED, RESULT = range(7)
+
+
+def judge(checker, path):
+    """history_check's exit code and what it printed."""
+    run = subprocess.run(
+        [checker, path], capture_output=True, text=True, timeout=240, check=False
+    )
+    return run.returncode, run.stdout + run.stderr
+
+
+def read_fields(path):
+    lines = path.read_text(encoding="ascii").splitlines()[1:]
+    return sorted((line.split(" ") for line in lines), key=lambda fields: int(fields[INVOKED]))
+
+
+def write_fields(path, operations):
+    lines = [linearize.FIRST_LINE] + [" ".join(fields) for fields in operations]
+    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def read_stale(operations):
+    """A late GET reads what a completed SET had replaced before."""
+    for late in reversed(range(len(operations))):
+        if operations[late][KIND] != "GET" or operations[late][RETURNED] == "-":
+            continue
+        same = [
+            fields
+            for fields in operations[:late]
+            if fields[KEY] == operations[late][KEY]
+            and fields[KIND] == "SET"
+            and fields[ARGUMENT].startswith("x3c")  # "<": a value that is written once
+            and fields[RETURNED] != "-"
+        ]
+        for replaced in reversed(same):
+            if int(replaced[RETURNED]) >= int(operations[late][INVOKED]):
+                continue
+            for old in same:
+                if int(old[RETURNED]) < int(replaced[INVOKED]):
+                    operations[late][RESULT] = old[ARGUMENT]
+                    return operations
+    raise AssertionError("no GET that could be spoiled")
+
+
+def lose_writes(operations):
+    """Nobody put down the SETs of the middle third."""
+    third = len(operations) // 3
+    return [
+        fields
+        for i, fields in enumerate(operations)
+        if fields[KIND] != "SET" or not third <= i < 2 * third
+    ]
+
+
+def shift_clock(operations):
+    """One client's clock is a second behind everybody else's."""
+    for fields in operations:
+        if fields[CLIENT] == "0" and fields[RETURNED] != "-":
+            fields[INVOKED] = str(max(0, int(fields[INVOKED]) - 10**9))
+            fields[RETURNED] = str(max(0, int(fields[RETURNED]) - 10**9))
+    return operations
+
+
+SPOILED = (read_stale, lose_writes, shift_clock)
+
+
+def run(arguments, directory):
+    """Returns descriptions of what went wrong."""
+    recording = directory / "history"
+    with server_module.Server(
+        arguments.server, threads=2, options=server_module.parse_options(arguments.option)
+    ) as server:
+        code = linearize.main(
+            [
+                f"--node=127.0.0.1:{server.port}",
+                f"--output={recording}",
+                f"--clients={arguments.clients}",
+                f"--keys={arguments.keys}",
+                f"--seconds={arguments.seconds}",
+            ]
+        )
+        if code != 0:
+            return [f"the recorder failed\n{server.log_tail()}"]
+    failures = []
+    code, words = judge(arguments.checker, recording)
+    print("as recorded:", words.strip(), flush=True)
+    operations = read_fields(recording)
+    if len(operations) < 1000:
+        failures.append(f"only {len(operations)} operations were recorded")
+    if code != 0:
+        failures.append(f"refused as recorded: exit code {code}")
+    for spoil in SPOILED:
+        spoiled = directory / spoil.__name__
+        write_fields(spoiled, spoil([list(fields) for fields in operations]))
+        code, words = judge(arguments.checker, spoiled)
+        print(f"{spoil.__name__}: {words.strip()[-1500:]}", flush=True)
+        if code != 1:
+            failures.append(f"{spoil.__name__}: exit code {code}, not 1")
+    return failures
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    server_module.add_server_arguments(parser)
+    parser.add_argument("--checker", required=True, help="the program history_check")
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--keys", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=4)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="quorate-linearize-") as directory:
+        failures = run(arguments, pathlib.Path(directory))
+    for failure in failures:
+        print("FAILED:", failure)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,6 +4,8 @@
 #include <cassert>
 #include <utility>
 
+#include "quorate/runtime/mutants.h"
+
 namespace quorate::coordinator {
 
 uint64_t ReplicationWindow::open(uint64_t end, std::span<const Group> groups,
@@ -43,6 +45,7 @@ void ReplicationWindow::expire(uint64_t now_us) {
     if (turn.groups.empty() || turn.deadline_us > now_us) continue;
     turn.groups.clear();
     ++turns_given_up_;
+    if (runtime::mutant(runtime::Mutant::settled_when_given_up)) continue;
     given_up_.push_back({turn.begin, turn.end});
     if (given_up_.size() > kRemembered) given_up_.pop_front();
   }

@@ -38,13 +38,25 @@ void ShardCoordinator::after_turn(runtime::Executor& receiver, runtime::Task tas
   held_.push_back({store_.journal().end_position(), &receiver, std::move(task)});
 }
 
+void ShardCoordinator::after_journal(runtime::Task task) {
+  journal_waiters_.emplace_back(store_.journal().end_position(), std::move(task));
+}
+
 runtime::Status ShardCoordinator::end_turn() {
   runtime::Status status = store_.end_turn();
-  if (!held_.empty()) release_held();
+  // What could not be written must not reach others either: it will be with a later turn.
+  if (barrier_ != nullptr && status) barrier_->end_turn(store_.journal().written_position());
+  if (!held_.empty() || !journal_waiters_.empty()) release_held();
   return status;
 }
 
 void ShardCoordinator::release_held() {
+  const uint64_t journaled_up_to = journaled();
+  while (!journal_waiters_.empty() && journal_waiters_.front().first <= journaled_up_to) {
+    runtime::Task task = std::move(journal_waiters_.front().second);
+    journal_waiters_.pop_front();
+    task();
+  }
   const uint64_t position = answerable();
   while (!held_.empty() && held_.front().position <= position) {
     held_.front().receiver->post(std::move(held_.front().task));

@@ -11,10 +11,12 @@
 // loops. Source: DESIGN sections 3 and 8.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "quorate/coordinator/key_space.h"
@@ -27,6 +29,16 @@
 #include "quorate/storage/shard_store.h"
 
 namespace quorate::coordinator {
+
+// What beside the own journal an answer must wait for: copies on other nodes.
+class WriteBarrier {
+ public:
+  virtual ~WriteBarrier() = default;
+  // The turn's changes were written to the journal, which now ends at `position`.
+  virtual void end_turn(uint64_t position) = 0;
+  // Up to where in the journal changes have enough copies, or never will have.
+  virtual uint64_t settled() const = 0;
+};
 
 class ShardCoordinator {
  public:
@@ -69,17 +81,23 @@ class ShardCoordinator {
 
   // Posts `task` to `receiver` when everything this shard has changed so far may be answered for.
   void after_turn(runtime::Executor& receiver, runtime::Task task);
+  // Calls `task` here when the journal has everything this shard has changed so far, as durably as
+  // appendfsync says; other nodes are not waited for.
+  void after_journal(runtime::Task task);
+  // Outlives this, or is taken back with null.
+  void set_barrier(WriteBarrier* barrier) { barrier_ = barrier; }
   // Writes the journal and lets go what after_turn() held. Replies to clients may leave up to
   // answerable().
   runtime::Status end_turn();
   // Journal position up to which changes may be answered for.
   uint64_t answerable() const {
-    if (runtime::mutant(runtime::Mutant::reply_before_journal)) return UINT64_MAX;
-    return syncs_always_ ? store_.journal().synced_position() : store_.journal().written_position();
+    if (barrier_ == nullptr || runtime::mutant(runtime::Mutant::reply_before_copies)) [[likely]]
+      return journaled();
+    return std::min(journaled(), barrier_->settled());
   }
   void set_syncs_always(bool on) { syncs_always_ = on; }
   bool syncs_always() const { return syncs_always_; }
-  // To be called when the journal's synced position has advanced.
+  // To be called when the journal's synced position or what is settled has advanced.
   void release_held();
 
  private:
@@ -87,6 +105,10 @@ class ShardCoordinator {
 
   bool ready_slowly(std::span<const object::Key> keys) const;
   void admitted(const object::Key& key, Run run);
+  uint64_t journaled() const {
+    if (runtime::mutant(runtime::Mutant::reply_before_journal)) return UINT64_MAX;
+    return syncs_always_ ? store_.journal().synced_position() : store_.journal().written_position();
+  }
 
   struct Held {
     uint64_t position = 0;
@@ -100,6 +122,8 @@ class ShardCoordinator {
   SlotGates gates_;
   std::vector<ShardCoordinator*> shards_;
   std::deque<Held> held_;
+  std::deque<std::pair<uint64_t, runtime::Task>> journal_waiters_;
+  WriteBarrier* barrier_ = nullptr;
   bool syncs_always_ = false;
 };
 

@@ -20,6 +20,11 @@ enum class Mutant : uint8_t {
   clock_without_rows,    // a slot's saved clock covers changes that its saved rows lack
   rows_ahead_trusted,    // what a record replaced is believed of rows that may be newer
   shared_row_unread,     // hashes collide, and a key is put beside others without their row
+  // Of clusters.
+  write_back_removed,     // a read answers although another replica lacks what it found
+  reply_before_copies,    // replies do not wait for other replicas
+  blind_coordinator,      // a coordinator writes without having read
+  settled_when_given_up,  // a write that ran out of time is answered as if it had its copies
   // No mistake, but rare luck: what must hold of keys with equal hashes is seen only with many.
   hashes_collide,
 };

@@ -1,0 +1,110 @@
+// QuorumReads: before a command uses a key, makes sure that what is here is what a read quorum has
+// (DESIGN 8, read).
+//
+// check() asks as many other replicas of the key as R needs, the slot's coordinator before others,
+// whether they show the same versions: a digest of the versions' dots goes there, and an answer
+// comes back that says "the same" or brings what the other one has. That is merged here; if the
+// other one lacked something of it, it is sent what is here, and only when it has it does the check
+// end. So whoever reads afterwards, anywhere, finds at least what this command saw. A replica that
+// does not answer is replaced by the next one; when there are too few, the check fails and the
+// command must not run. All checks that a turn sends to one replica are one message.
+//
+// Equal digests mean equal versions: a dot names one change of one key. A tombstone has a dot as
+// well; only who never heard of a key, or has reaped it, has none.
+// Thread: the shard's. Units: microseconds.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "quorate/cluster/cluster_view.h"
+#include "quorate/cluster/peer_calls.h"
+#include "quorate/coordinator/replicator.h"
+#include "quorate/coordinator/shard_coordinator.h"
+#include "quorate/object/key.h"
+
+namespace quorate::coordinator {
+
+struct QuorumReadSettings {
+  uint64_t answer_timeout_us = 500'000;  // then the next replica is asked
+};
+
+class QuorumReads {
+ public:
+  // The service of PeerCalls that compares keys.
+  static constexpr uint8_t kService = 2;
+
+  struct Parts {
+    runtime::Loop& loop;
+    cluster::PeerCalls& calls;
+    ShardCoordinator& coordinator;
+    Replicator& replicator;
+    const object::ActorTable& actors;
+    ActorDirectory& directory;
+  };
+  struct Statistics {
+    uint64_t checks = 0, same = 0;
+    uint64_t repaired_here = 0, repaired_there = 0;  // keys, by what a check found
+    uint64_t failed = 0;
+  };
+
+  // Serves kService from now on. REQUIRES: the parts outlive it.
+  QuorumReads(Parts parts, QuorumReadSettings settings);
+  ~QuorumReads();
+  QuorumReads(const QuorumReads&) = delete;
+  QuorumReads& operator=(const QuorumReads&) = delete;
+
+  void set_view(std::shared_ptr<const cluster::ClusterView> view) { view_ = std::move(view); }
+
+  // Calls `done` when a quorum agrees with what is here, at once if it takes nobody else. The error
+  // begins with NOQUORUM. REQUIRES: this node is a replica of the key, which is resident or absent;
+  // `key.name` stays until then.
+  void check(const object::Key& key, unsigned read_quorum, ShardCoordinator::Run done);
+  // Sends what the turn has asked.
+  void end_turn();
+
+  // Of what a key shows here; 0 if nothing was ever heard of it. REQUIRES: resident or absent.
+  uint64_t digest(const object::Key& key) const;
+  const Statistics& statistics() const { return statistics_; }
+
+ private:
+  struct Check;
+  using CheckRef = std::shared_ptr<Check>;
+  struct Batch {
+    object::NodeId to{};
+    std::vector<CheckRef> checks;
+  };
+  class Serving;
+
+  void begin(const CheckRef& check);
+  bool ask_next(const CheckRef& check);
+  void send(Batch batch);
+  void answered(const Batch& batch, cluster::PeerCalls::Answer answer);
+  void compare_again(const object::NodeId& from, const CheckRef& check, uint64_t theirs);
+  void settle_difference(const CheckRef& check);
+  void restart(const CheckRef& check);
+  void no_answer(const CheckRef& check);
+  void one_agrees(const CheckRef& check);
+  void agreed(const CheckRef& check);
+  void fail(const CheckRef& check);
+  static void finish(const CheckRef& check, const runtime::Status& status);
+  uint64_t dot_digest(object::Dot dot) const;
+  void serve(std::string_view body, cluster::PeerCalls::Reply reply);
+
+  runtime::Loop& loop_;
+  cluster::PeerCalls& calls_;
+  ShardCoordinator& coordinator_;
+  Replicator& replicator_;
+  const object::ActorTable& actors_;
+  ActorDirectory& directory_;
+  const QuorumReadSettings settings_;
+  std::shared_ptr<const cluster::ClusterView> view_;
+  std::vector<Batch> batches_;                   // of this turn
+  mutable std::vector<uint64_t> actor_digests_;  // by handle
+  Statistics statistics_;
+};
+
+}  // namespace quorate::coordinator

@@ -1,0 +1,89 @@
+// ShardCluster: one shard's part in the cluster: where a request for a slot runs, and what it must
+// wait for there (DESIGN 8).
+//
+// It joins the view, the calls to other nodes, the replication of changes and the quorum reads of a
+// shard. While the node is alone, nothing of it is in anybody's way: alone() is one load.
+//
+// Whoever has a request asks route(). Here, a command that only reads runs on any replica of its
+// key after a quorum read; one that changes something runs where the slot's coordinator is, after a
+// quorum read, too, until the slot is known to be settled. What it changes leaves with the turn,
+// and its answer waits for W copies (WriteBarrier).
+//
+// Thread: the shard's. Shards of two nodes talk to each other one to one: nodes with different
+// numbers of shards do not (their handshake is refused).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "quorate/cluster/cluster_view.h"
+#include "quorate/cluster/peer_calls.h"
+#include "quorate/coordinator/quorum_reads.h"
+#include "quorate/coordinator/replicator.h"
+#include "quorate/coordinator/shard_coordinator.h"
+
+namespace quorate::coordinator {
+
+enum class Access : uint8_t { read, change };
+
+class ShardCluster final : private cluster::PeerDirectory {
+ public:
+  struct Parts {
+    runtime::Loop& loop;
+    runtime::Connector& connector;
+    runtime::Random& random;
+    ShardCoordinator& coordinator;
+    const object::ActorTable& actors;
+    ActorDirectory& directory;
+  };
+  struct Settings {
+    cluster::PeerLinksSettings links;  // lane and index are set here
+    unsigned shard = 0, shards = 1;
+    ReplicatorSettings replicator = {};
+    QuorumReadSettings reads = {};
+  };
+
+  // REQUIRES: the parts outlive it.
+  ShardCluster(Parts parts, Settings settings);
+  ~ShardCluster() override;
+
+  // A connection of this shard's lane was accepted.
+  void accept(std::unique_ptr<runtime::Stream> stream) { calls_.links().accept(std::move(stream)); }
+  void set_view(std::shared_ptr<const cluster::ClusterView> view);
+  // Null before the first.
+  const std::shared_ptr<const cluster::ClusterView>& view() const { return view_; }
+  bool alone() const { return alone_; }
+
+  // Nothing if a request for the slot runs on this node.
+  std::optional<object::NodeId> route(uint16_t slot, Access access) const;
+  // Calls `run` when a command may use the key: resident, and as a read quorum has it. An error is
+  // the whole text of the reply; then nothing may be done. REQUIRES: the key is of this shard;
+  // `key.name` stays until then.
+  void admit(const object::Key& key, Access access, ShardCoordinator::Run run);
+  // Sends what the turn has asked; after ShardCoordinator::end_turn().
+  void end_turn();
+
+  cluster::PeerCalls& calls() { return calls_; }
+  Replicator& replicator() { return replicator_; }
+  QuorumReads& reads() { return reads_; }
+
+ private:
+  // cluster::PeerDirectory
+  std::optional<cluster::NodeAddress> address_of(const object::NodeId& node) override;
+  runtime::Status judge(const cluster::PeerHello& peer) override;
+  void on_up(const object::NodeId& node) override { replicator_.on_up(node); }
+
+  runtime::Status may_change(uint16_t slot) const;
+
+  ShardCoordinator& coordinator_;
+  const unsigned shards_;
+  std::shared_ptr<const cluster::ClusterView> view_;
+  bool alone_ = true;
+  cluster::PeerCalls calls_;
+  Replicator replicator_;
+  QuorumReads reads_;
+};
+
+}  // namespace quorate::coordinator

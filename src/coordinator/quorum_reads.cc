@@ -1,0 +1,354 @@
+#include "quorate/coordinator/quorum_reads.h"
+
+#include <algorithm>
+#include <boost/container/small_vector.hpp>
+#include <utility>
+
+#include "quorate/object/codec.h"
+#include "quorate/object/object.h"
+#include "quorate/runtime/mutants.h"
+
+namespace quorate::coordinator {
+namespace {
+
+using cluster::ClusterView;
+using object::NodeId;
+using Verdict = Replicator::Verdict;
+
+enum class Compared : uint8_t { same = 0, differs = 1 };
+
+// A key that changes faster than replicas can be asked about it.
+constexpr unsigned kAttemptsMax = 64;
+
+uint64_t mixed(uint64_t value) {
+  value ^= value >> 33;
+  value *= 0xff51afd7ed558ccdU;
+  value ^= value >> 33;
+  value *= 0xc4ceb9fe1a85ec53U;
+  return value ^ (value >> 33);
+}
+
+}  // namespace
+
+struct QuorumReads::Check {
+  object::Key key;
+  unsigned quorum = 0;  // R
+  ShardCoordinator::Run done;
+  uint64_t digest = 0;   // what the others are asked about
+  unsigned missing = 0;  // of their answers
+  boost::container::small_vector<ClusterView::Place, 4> candidates;
+  size_t next = 0;  // of them
+  std::shared_ptr<const ClusterView> view;
+  unsigned attempts = 0;
+  bool differed = false;
+};
+
+QuorumReads::QuorumReads(Parts parts, QuorumReadSettings settings)
+    : loop_(parts.loop),
+      calls_(parts.calls),
+      coordinator_(parts.coordinator),
+      replicator_(parts.replicator),
+      actors_(parts.actors),
+      directory_(parts.directory),
+      settings_(settings) {
+  calls_.serve(kService, [this](const NodeId&, std::string_view body,
+                                cluster::PeerCalls::Reply reply) { serve(body, reply); });
+}
+
+QuorumReads::~QuorumReads() = default;
+
+// ---- digests
+
+uint64_t QuorumReads::dot_digest(object::Dot dot) const {
+  const auto actor = static_cast<size_t>(dot.actor);
+  while (actor_digests_.size() <= actor) {
+    const auto id = static_cast<object::ActorId>(actor_digests_.size());
+    const object::Actor* const of = actors_.actor(id);
+    uint64_t digest = of == nullptr ? 0 : of->epoch;
+    for (size_t i = 0; of != nullptr && i < of->node.size(); ++i) {
+      digest = mixed(digest + of->node[i]) + i;
+    }
+    actor_digests_.push_back(digest);
+  }
+  return mixed(actor_digests_[actor] ^ (dot.n * 0x9e3779b97f4a7c15U));
+}
+
+uint64_t QuorumReads::digest(const object::Key& key) const {
+  const storage::Entry* const entry = coordinator_.store().find(key);
+  if (entry == nullptr) return 0;
+  const bool rich = entry->form() == storage::Form::encoded ||
+                    (entry->form() == storage::Form::tombstone && !entry->payload().empty());
+  if (!rich) return dot_digest(entry->dot());
+  const auto object = object::Object::decode(entry->payload());
+  if (!object) return 0;
+  uint64_t digest = 0;
+  for (const object::Element& element : object->elements) {
+    for (const object::Version& version : element.versions) digest += dot_digest(version.dot);
+  }
+  // A deletion without a version of its own.
+  return object->elements.empty() ? dot_digest(entry->dot()) : digest;
+}
+
+// ---- asking
+
+void QuorumReads::check(const object::Key& key, unsigned read_quorum, ShardCoordinator::Run done) {
+  ++statistics_.checks;
+  if (read_quorum <= 1 || view_ == nullptr || view_->alone()) {
+    return done({});
+  }
+  auto check = std::make_shared<Check>();
+  check->key = key;
+  check->quorum = read_quorum;
+  check->done = std::move(done);
+  begin(check);
+}
+
+void QuorumReads::begin(const CheckRef& check) {
+  check->view = view_;
+  check->digest = digest(check->key);
+  // What replicas disagreed on must come to be what a write quorum has.
+  const unsigned write_quorum = check->differed ? view_->quorum().write : 0;
+  const auto list = view_->preference_list(check->key.slot);
+  const auto all = static_cast<unsigned>(list.size());
+  check->missing = std::min(std::max(check->quorum, write_quorum), all) - 1;
+  check->candidates.clear();
+  check->next = 0;
+  const ClusterView::Place first = view_->coordinator(check->key.slot);
+  if (first != view_->self() && first != ClusterView::kNobody) check->candidates.push_back(first);
+  for (const bool healthy : {true, false}) {
+    for (const ClusterView::Place place : list) {
+      if (place == view_->self() || place == first) continue;
+      if (view_->member(place).healthy() == healthy) check->candidates.push_back(place);
+    }
+  }
+  if (check->missing == 0) return agreed(check);
+  for (unsigned i = check->missing; i > 0; --i) {
+    if (!ask_next(check)) return fail(check);
+  }
+}
+
+bool QuorumReads::ask_next(const CheckRef& check) {
+  if (check->next == check->candidates.size()) return false;
+  const NodeId& to = check->view->member(check->candidates[check->next++]).id;
+  auto at = std::ranges::find(batches_, to, &Batch::to);
+  if (at == batches_.end()) at = batches_.insert(at, Batch{to, {}});
+  at->checks.push_back(check);
+  return true;
+}
+
+void QuorumReads::end_turn() {
+  for (Batch& batch : std::exchange(batches_, {})) send(std::move(batch));
+}
+
+void QuorumReads::send(Batch batch) {
+  std::string body;
+  object::ByteWriter out(body);
+  for (const CheckRef& check : batch.checks) {
+    out.varint(check->key.db);
+    out.sized(check->key.name);
+    out.fixed64(check->digest);
+  }
+  const NodeId to = batch.to;
+  calls_.call(to, kService, body, settings_.answer_timeout_us,
+              [this, batch = std::move(batch)](cluster::PeerCalls::Answer answer) {
+                answered(batch, answer);
+              });
+}
+
+void QuorumReads::answered(const Batch& batch, cluster::PeerCalls::Answer answer) {
+  object::ByteReader in(answer ? *answer : std::string_view());
+  std::vector<std::pair<CheckRef, uint64_t>> differing;
+  for (const CheckRef& check : batch.checks) {
+    const uint8_t compared = in.byte();
+    const uint64_t theirs = compared == static_cast<uint8_t>(Compared::differs) ? in.fixed64() : 0;
+    if (!in.ok()) {
+      no_answer(check);
+    } else if (compared == static_cast<uint8_t>(Compared::same)) {
+      ++statistics_.same;
+      one_agrees(check);
+    } else {
+      differing.emplace_back(check, theirs);
+    }
+  }
+  if (differing.empty()) return;
+  const std::string_view states = answer->substr(answer->size() - in.remaining());
+  replicator_.take(states,
+                   [this, from = batch.to, differing = std::move(differing)](Verdict verdict) {
+                     for (const auto& [check, theirs] : differing) {
+                       if (verdict == Verdict::applied) {
+                         compare_again(from, check, theirs);
+                       } else {
+                         no_answer(check);
+                       }
+                     }
+                   });
+}
+
+void QuorumReads::no_answer(const CheckRef& check) {
+  if (check->done && !ask_next(check)) fail(check);
+}
+
+void QuorumReads::one_agrees(const CheckRef& check) {
+  if (check->done && --check->missing == 0) agreed(check);
+}
+
+// What the other one has is merged here. Has it all that is here?
+void QuorumReads::compare_again(const NodeId& from, const CheckRef& check, uint64_t theirs) {
+  if (!check->done) return;
+  coordinator_.when_ready(check->key, [this, from, check, theirs](const runtime::Status& status) {
+    if (!status) return fail(check);
+    ++statistics_.repaired_here;
+    check->differed = true;
+    const bool spared = runtime::mutant(runtime::Mutant::write_back_removed);
+    if (spared || digest(check->key) == theirs) return settle_difference(check);
+    std::string scratch, body;
+    const auto state = coordinator_.store().state_of(check->key, scratch);
+    if (!state) return settle_difference(check);
+    object::ChangeWriter writer(actors_);
+    writer.add(*state);
+    writer.finish(body);
+    ++statistics_.repaired_there;
+    replicator_.push(from, body, [this, check](bool applied) {
+      if (applied) return settle_difference(check);
+      no_answer(check);
+    });
+  });
+}
+
+// The one that differed has what is here. Enough, if only one was to be asked and W is two; else
+// all are asked again.
+void QuorumReads::settle_difference(const CheckRef& check) {
+  if (!check->done) return;
+  coordinator_.when_ready(check->key, [this, check](const runtime::Status& status) {
+    if (!status) return fail(check);
+    const bool enough = check->missing == 1 && check->quorum <= 2 && view_->quorum().write <= 2;
+    if (enough) check->digest = digest(check->key);
+    if (enough) return one_agrees(check);
+    restart(check);
+  });
+}
+
+void QuorumReads::restart(const CheckRef& check) {
+  if (!check->done) return;
+  if (++check->attempts > kAttemptsMax) return fail(check);
+  // Answers still under way are about another digest: they must not count.
+  auto again = std::make_shared<Check>();
+  again->key = check->key;
+  again->quorum = check->quorum;
+  again->attempts = check->attempts;
+  again->differed = check->differed;
+  again->done = std::exchange(check->done, nullptr);
+  begin(again);
+}
+
+void QuorumReads::agreed(const CheckRef& check) {
+  if (!check->done) return;
+  coordinator_.when_ready(check->key, [this, check](const runtime::Status& status) {
+    if (!check->done) return;
+    if (!status) return fail(check);
+    // What has come meanwhile was made here, and will be answered for when it has its copies, or
+    // is where it came from as well: two have it.
+    const bool moved = digest(check->key) != check->digest;
+    if (moved && view_->quorum().write > 2) return restart(check);
+    finish(check, {});
+  });
+}
+
+void QuorumReads::fail(const CheckRef& check) {
+  if (!check->done) return;
+  ++statistics_.failed;
+  finish(check, runtime::fail("NOQUORUM not enough replicas of the key answer: " +
+                              std::to_string(check->quorum) + " are needed to read it"));
+}
+
+void QuorumReads::finish(const CheckRef& check, const runtime::Status& status) {
+  ShardCoordinator::Run done = std::exchange(check->done, nullptr);
+  done(status);
+}
+
+// ---- answering
+
+// One message of questions, until all keys have been looked at.
+class QuorumReads::Serving : public std::enable_shared_from_this<Serving> {
+ public:
+  Serving(QuorumReads& reads, std::string_view body, cluster::PeerCalls::Reply reply)
+      : reads_(reads), body_(body), reply_(reply), states_(reads.actors_) {}
+
+  void start() {
+    object::ByteReader in(body_);
+    const auto& shape = store().shape();
+    while (in.ok() && in.remaining() > 0) {
+      const uint64_t db = in.varint();
+      const std::string_view name = in.sized();
+      const uint64_t digest = in.fixed64();
+      if (!in.ok() || db >= shape.databases) return;  // its deadline tells the asker
+      const auto key = object::Key::of(name, static_cast<uint16_t>(db), shape.hash_seed);
+      if (!shape.owns(key.slot)) return;
+      questions_.push_back({key, digest, 0, false});
+    }
+    if (!in.ok()) return;
+    missing_ = questions_.size() + 1;
+    for (size_t i = 0; i < questions_.size(); ++i) look(i);
+    one_done();
+  }
+
+ private:
+  struct Question {
+    object::Key key;
+    uint64_t digest = 0, ours = 0;
+    bool failed = false;
+  };
+
+  storage::ShardStore& store() { return reads_.coordinator_.store(); }
+
+  void look(size_t i) {
+    const object::Key& key = questions_[i].key;
+    if (reads_.coordinator_.ready({&key, 1})) return looked(i, true);
+    reads_.coordinator_.when_ready(key,
+                                   [self = shared_from_this(), i](const runtime::Status& status) {
+                                     self->looked(i, status.has_value());
+                                   });
+  }
+  void looked(size_t i, bool at_hand) {
+    Question& question = questions_[i];
+    failed_ = failed_ || !at_hand;
+    if (at_hand) {
+      question.ours = reads_.digest(question.key);
+      if (question.ours != question.digest) {
+        std::string scratch;
+        if (const auto state = store().state_of(question.key, scratch)) states_.add(*state);
+      }
+    }
+    one_done();
+  }
+  void one_done() {
+    if (--missing_ != 0 || failed_) return;
+    // "The same" is a promise to have it.
+    reads_.coordinator_.after_journal([self = shared_from_this()] { self->answer(); });
+  }
+  void answer() {
+    std::string body;
+    object::ByteWriter out(body);
+    for (const Question& question : questions_) {
+      const bool same = question.ours == question.digest;
+      out.byte(static_cast<uint8_t>(same ? Compared::same : Compared::differs));
+      if (!same) out.fixed64(question.ours);
+    }
+    states_.finish(body);
+    reply_(body);
+  }
+
+  QuorumReads& reads_;
+  const std::string body_;
+  cluster::PeerCalls::Reply reply_;
+  std::vector<Question> questions_;
+  object::ChangeWriter states_;
+  size_t missing_ = 0;
+  bool failed_ = false;
+};
+
+void QuorumReads::serve(std::string_view body, cluster::PeerCalls::Reply reply) {
+  std::make_shared<Serving>(*this, body, reply)->start();
+}
+
+}  // namespace quorate::coordinator

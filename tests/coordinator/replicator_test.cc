@@ -1,0 +1,216 @@
+// What a Replicator does with replicas that cannot read, or do not answer. Whole clusters are in
+// tests/sim.
+#include "quorate/coordinator/replicator.h"
+
+#include <gtest/gtest.h>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "quorate/coordinator/shard_coordinator.h"
+
+#include "coordinator/shard_rig.h"
+#include "sim/sim_network.h"
+
+namespace quorate::coordinator {
+namespace {
+
+using cluster::PeerCalls;
+using object::NodeId;
+
+constexpr uint16_t kPort = 16379;
+constexpr unsigned kOther = 77;
+constexpr uint64_t kSecond = 1'000'000;
+
+NodeId id_of(unsigned number) {
+  NodeId id{};
+  id.fill(static_cast<uint8_t>(number));
+  return id;
+}
+
+struct Directory final : cluster::PeerDirectory, ActorDirectory {
+  explicit Directory(object::ActorTable& of) : actors(of) {}
+  std::optional<cluster::NodeAddress> address_of(const NodeId& node) override {
+    return cluster::NodeAddress{sim::SimNetwork::ip(node[0]), 6379, kPort};
+  }
+  runtime::Status judge(const cluster::PeerHello& /*peer*/) override { return {}; }
+  void on_up(const NodeId& node) override {
+    if (replicator != nullptr) replicator->on_up(node);
+  }
+  void intern(std::vector<object::Actor> of, Done done) override {
+    std::vector<object::ActorId> handles;
+    for (const object::Actor& actor : of) handles.push_back(actors.intern(actor));
+    done(std::move(handles));
+  }
+
+  object::ActorTable& actors;
+  Replicator* replicator = nullptr;
+};
+
+cluster::PeerLinksSettings links_of(unsigned number) {
+  cluster::PeerLinksSettings settings;
+  settings.hello.cluster_name = "test";
+  settings.hello.node = id_of(number);
+  settings.hello.lane = cluster::PeerLane::data;
+  return settings;
+}
+
+// One node with a store, and another that answers changes as a test says.
+class ReplicatorTest : public testing::Test {
+ protected:
+  ReplicatorTest() : network_(rig_.world), directory_(rig_.actors) {
+    ShardRig::Shard& shard = rig_.shards[0];
+    connector_ = network_.connector(*shard.loop);
+    calls_ = std::make_unique<PeerCalls>(
+        PeerCalls::Parts{*shard.loop, *connector_, *shard.random, directory_}, links_of(1));
+    ReplicatorSettings settings;
+    settings.unacknowledged_bytes_max = 4096;
+    replicator_ = std::make_unique<Replicator>(
+        Replicator::Parts{*shard.loop, *calls_, *shard.coordinator, rig_.actors, directory_},
+        settings);
+    directory_.replicator = replicator_.get();
+    shard.coordinator->set_barrier(replicator_.get());
+    shard.store->set_observer(replicator_.get());
+    shard.loop->set_turn_end([this, coordinator = shard.coordinator.get()] {
+      (void)coordinator->end_turn();
+      calls_->flush();
+    });
+    auto map = std::make_shared<ReplicaMap>();
+    map->peers = {id_of(kOther)};
+    map->groups = {{{0}, 1}};
+    map->group_of_slot.assign(object::kSlots, 0);
+    replicator_->set_map(map);
+  }
+  ~ReplicatorTest() override {
+    rig_.shards[0].store->set_observer(nullptr);
+    rig_.shards[0].coordinator->set_barrier(nullptr);
+    rig_.shards[0].loop->set_turn_end([] {});
+  }
+
+  // The other node answers each message of changes with this.
+  void answer_with(std::optional<Replicator::Verdict> verdict) {
+    verdict_ = verdict;
+    if (other_calls_ != nullptr) return;
+    other_loop_ = rig_.world.make_loop(kOther);
+    other_connector_ = network_.connector(*other_loop_);
+    other_random_ = runtime::make_seeded_random(9);
+    other_calls_ = std::make_unique<PeerCalls>(
+        PeerCalls::Parts{*other_loop_, *other_connector_, *other_random_, other_directory_},
+        links_of(kOther));
+    other_calls_->serve(Replicator::kService,
+                        [this](const NodeId&, std::string_view body, PeerCalls::Reply reply) {
+                          received_.emplace_back(body);
+                          if (!verdict_) return;
+                          const char byte = static_cast<char>(*verdict_);
+                          reply({&byte, 1});
+                        });
+    network_.listen(*other_loop_, kPort, [this](std::unique_ptr<runtime::Stream> stream) {
+      other_calls_->links().accept(std::move(stream));
+    });
+    other_loop_->set_turn_end([this] { other_calls_->flush(); });
+  }
+
+  void set(const std::string& name, const std::string& value) {
+    ShardRig::Shard& shard = rig_.shards[0];
+    shard.loop->post([&, name, value] {
+      KeyRef ref = shard.coordinator->keys().open(rig_.key(name));
+      shard.coordinator->keys().put(ref, value, 0);
+    });
+  }
+  bool settled() const { return replicator_->settled() == ReplicationWindow::kNothingOpen; }
+
+  ShardRig rig_;
+  sim::SimNetwork network_;
+  Directory directory_;
+  std::unique_ptr<runtime::Connector> connector_;
+  std::unique_ptr<PeerCalls> calls_;
+  std::unique_ptr<Replicator> replicator_;
+
+  object::ActorTable other_actors_;
+  Directory other_directory_{other_actors_};
+  std::unique_ptr<sim::SimLoop> other_loop_;
+  std::unique_ptr<runtime::Connector> other_connector_;
+  std::unique_ptr<runtime::Random> other_random_;
+  std::unique_ptr<PeerCalls> other_calls_;
+  std::optional<Replicator::Verdict> verdict_;
+  std::vector<std::string> received_;
+};
+
+TEST_F(ReplicatorTest, SettlesWhenTheReplicaHasIt) {
+  answer_with(Replicator::Verdict::applied);
+  set("a", "1");
+  rig_.world.run_for(100);
+  EXPECT_FALSE(settled());
+  rig_.world.run_for(kSecond);
+  EXPECT_TRUE(settled());
+  EXPECT_EQ(received_.size(), 1U);
+  EXPECT_EQ(replicator_->window().turns_given_up(), 0U);
+}
+
+TEST_F(ReplicatorTest, SendsAgainUntilTheReplicaIsThere) {
+  set("a", "1");
+  rig_.world.run_for(3 * kSecond);
+  EXPECT_TRUE(settled());  // given up
+  EXPECT_EQ(replicator_->window().turns_given_up(), 1U);
+  answer_with(Replicator::Verdict::applied);
+  rig_.world.run_for(10 * kSecond);
+  EXPECT_EQ(received_.size(), 1U);
+  EXPECT_FALSE(replicator_->behind(id_of(kOther)));
+}
+
+TEST_F(ReplicatorTest, SendsAgainWhatCouldNotBeAppliedYet) {
+  answer_with(Replicator::Verdict::later);
+  set("a", "1");
+  rig_.world.run_for(kSecond);
+  EXPECT_GE(received_.size(), 3U);
+  EXPECT_FALSE(settled());
+  answer_with(Replicator::Verdict::applied);
+  rig_.world.run_for(kSecond / 2);
+  EXPECT_TRUE(settled());
+  EXPECT_EQ(received_.front(), received_.back());
+  EXPECT_EQ(replicator_->window().turns_given_up(), 0U);
+}
+
+TEST_F(ReplicatorTest, LetsAReplicaFallBehindThatCannotReadOrDoesNotKeepUp) {
+  answer_with(Replicator::Verdict::malformed);
+  set("a", "1");
+  rig_.world.run_for(kSecond);
+  EXPECT_TRUE(replicator_->behind(id_of(kOther)));
+  set("b", "2");
+  rig_.world.run_for(kSecond);
+  EXPECT_EQ(received_.size(), 1U);  // it hears no more
+}
+
+TEST_F(ReplicatorTest, KeepsNoMoreForASilentReplicaThanItMay) {
+  answer_with(std::nullopt);
+  for (int i = 0; i < 10; ++i) {
+    set("key" + std::to_string(i), std::string(1000, 'v'));
+    rig_.world.run_for(kSecond / 10);
+  }
+  EXPECT_TRUE(replicator_->behind(id_of(kOther)));
+  EXPECT_LE(received_.size(), 5U);
+}
+
+TEST_F(ReplicatorTest, RefusesGarbageFromOthers) {
+  answer_with(Replicator::Verdict::applied);
+  network_.listen(*rig_.shards[0].loop, kPort, [this](std::unique_ptr<runtime::Stream> stream) {
+    calls_->links().accept(std::move(stream));
+  });
+  std::vector<int> verdicts;
+  for (const std::string& garbage :
+       {std::string(), std::string("\x07\xff\xff\xff\xff"), std::string(100, '\x01')}) {
+    other_loop_->post([this, garbage, &verdicts] {
+      other_calls_->call(id_of(1), Replicator::kService, garbage, kSecond,
+                         [&verdicts](PeerCalls::Answer answer) {
+                           verdicts.push_back(answer && answer->size() == 1 ? answer->front() : -1);
+                         });
+    });
+    rig_.world.run_for(kSecond / 2);
+  }
+  const int malformed = static_cast<int>(Replicator::Verdict::malformed);
+  EXPECT_EQ(verdicts, (std::vector<int>{malformed, malformed, malformed}));
+  EXPECT_EQ(replicator_->statistics().refused, 3U);
+}
+
+}  // namespace
+}  // namespace quorate::coordinator

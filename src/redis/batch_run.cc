@@ -1,52 +1,114 @@
 #include "redis/batch_run.h"
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <utility>
 
-namespace quorate::redis {
+#include "quorate/coordinator/shard_cluster.h"
 
-void BatchRun::start(runtime::Task ended) {
-  requests_.seal();
+namespace quorate::redis {
+namespace {
+
+constexpr std::string_view kUncertain =
+    "-UNCERTAIN the write is on too few replicas to be promised and may take effect\r\n";
+
+coordinator::Access access_of(const Request& request) {
+  const bool changes = request.spec->has(command_flag::kWrite);
+  return changes ? coordinator::Access::change : coordinator::Access::read;
+}
+
+}  // namespace
+
+void BatchRun::start(runtime::Executor& receiver, runtime::Task ended) {
+  seal();
+  receiver_ = &receiver;
   ended_ = std::move(ended);
-  const size_t count = requests_.size();
-  for (size_t i = 0; i < count; ++i) engine_.store().prefetch_cell(requests_.request(i).keys[0]);
-  for (size_t i = 0; i < count; ++i) engine_.store().prefetch_entry(requests_.request(i).keys[0]);
-  extents_.resize(count);
-  missing_ = count;
-  for (size_t i = 0; i < count; ++i) run_one(i);
+  extents_.resize(size());
+  missing_ = size();
+  begin_ = engine_.store().journal().end_position();
+  prefetch();
+  if (engine_.clustered()) return start_in_cluster();
+  for (size_t i = 0; i < size(); ++i) run_one(i);
+}
+
+void BatchRun::prefetch() const {
+  for (size_t i = 0; i < size(); ++i) engine_.store().prefetch_cell(request(i).keys[0]);
+  for (size_t i = 0; i < size(); ++i) engine_.store().prefetch_entry(request(i).keys[0]);
 }
 
 void BatchRun::run_one(size_t i) {
-  const Request& request = requests_.request(i);
-  if (engine_.coordinator().ready(request.keys)) {
+  if (engine_.coordinator().ready(request(i).keys)) {
     extents_[i].begin = replies_.size();
-    engine_.run(request, replies_, nullptr, {});
+    engine_.run(request(i), replies_, nullptr, {});
     extents_[i].end = replies_.size();
     return one_ended();
   }
   engine_.coordinator().when_ready(
-      request.keys[0],
-      [self = shared_from_this(), i](runtime::Status status) { self->run_late(i, status); });
+      request(i).keys[0], [self = shared_from_this(), i](const runtime::Status& status) {
+        if (status) return self->run_late(i, status);
+        self->run_late(
+            i, runtime::fail("ERR the key could not be read from disk: " + status.error().message));
+      });
 }
 
 void BatchRun::run_late(size_t i, const runtime::Status& status) {
-  const Request& request = requests_.request(i);
   if (status) {
-    engine_.run(request, extents_[i].late, nullptr, {});
+    engine_.run(request(i), extents_[i].late, nullptr, {});
   } else {
-    ReplyWriter(extents_[i].late, request.protocol)
-        .error("ERR the key could not be read from disk: " + status.error().message);
+    ReplyWriter(extents_[i].late, request(i).protocol).error(status.error().message);
   }
   one_ended();
 }
 
+// ---- in a cluster
+
+void BatchRun::start_in_cluster() {
+  next_of_key_.assign(size(), kNone);
+  std::vector<coordinator::Access> access(size());
+  std::vector<uint32_t> firsts;
+  using Name = std::pair<std::string_view, uint16_t>;
+  boost::unordered_flat_map<Name, std::pair<uint32_t, uint32_t>> chains;  // first, last
+  for (uint32_t i = 0; i < size(); ++i) {
+    access[i] = access_of(request(i));
+    const auto [at, fresh] = chains.try_emplace(Name(request(i).keys[0].name, request(i).db), i, i);
+    if (fresh) {
+      firsts.push_back(i);
+      continue;
+    }
+    next_of_key_[std::exchange(at->second.second, i)] = i;
+    if (access[i] == coordinator::Access::change) access[at->second.first] = access[i];
+  }
+  for (const uint32_t first : firsts) {
+    engine_.shard_cluster()->admit(
+        request(first).keys[0], access[first],
+        [self = shared_from_this(), first](const runtime::Status& status) {
+          self->run_chain(first, status);
+        });
+  }
+}
+
+void BatchRun::run_chain(size_t first, const runtime::Status& status) {
+  for (size_t i = first; i != kNone; i = next_of_key_[i]) run_late(i, status);
+}
+
 void BatchRun::one_ended() {
-  if (--missing_ == 0) std::exchange(ended_, nullptr)();
+  if (--missing_ != 0) return;
+  if (!engine_.clustered()) return engine_.coordinator().after_turn(*receiver_, std::move(ended_));
+  engine_.coordinator().after_turn(
+      engine_.loop(),
+      [self = shared_from_this(), end = engine_.store().journal().end_position()]() mutable {
+        const auto& window = self->engine_.shard_cluster()->replicator().window();
+        self->uncertain_ = window.given_up(self->begin_, end);
+        self->receiver_->post(std::move(self->ended_));
+      });
 }
 
 std::string_view BatchRun::reply(size_t i) const {
   const Reply& reply = extents_[i];
-  if (reply.end == reply.begin) return reply.late.view();
-  return replies_.view().substr(reply.begin, reply.end - reply.begin);
+  const std::string_view bytes = reply.end == reply.begin
+                                     ? reply.late.view()
+                                     : replies_.view().substr(reply.begin, reply.end - reply.begin);
+  if (!uncertain_ || bytes.starts_with('-')) return bytes;
+  return access_of(request(i)) == coordinator::Access::change ? kUncertain : bytes;
 }
 
 }  // namespace quorate::redis

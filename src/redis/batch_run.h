@@ -2,8 +2,9 @@
 // key can be had.
 //
 // Whoever collects them calls add(); from start() on it belongs to the shard's thread until `ended`
-// is called there, once, when all have run; then to whoever reads the replies. What the requests
-// changed may not be answerable yet when they have run: that is for the caller to wait for.
+// is called there, once, when all have run and what they changed may be answered for; then to
+// whoever reads the replies. Requests for one key run in the order in which they were added; in a
+// cluster, where a key must be admitted first (ShardCluster::admit), they share that.
 #pragma once
 
 #include <memory>
@@ -22,28 +23,43 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   explicit BatchRun(ShardEngine& engine) : engine_(engine) {}
 
   ShardEngine& engine() { return engine_; }
-  // REQUIRES: one key of the engine's shard.
+  // REQUIRES: one key.
   void add(const Request& request) { requests_.add(request); }
+  // Nothing may be added any more. start() does it, too.
+  void seal() {
+    if (!std::exchange(sealed_, true)) requests_.seal();
+  }
   size_t size() const { return requests_.size(); }
-  // REQUIRES: something was added.
-  void start(runtime::Task ended);
+  // REQUIRES: sealed.
+  const Request& request(size_t i) const { return requests_.request(i); }
+  // REQUIRES: something was added, and all keys are of the engine's shard.
+  void start(runtime::Executor& receiver, runtime::Task ended);
   std::string_view reply(size_t i) const;
 
  private:
+  static constexpr uint32_t kNone = UINT32_MAX;
   struct Reply {
     size_t begin = 0, end = 0;  // in replies_
     OutputBuffer late;          // of a request that had to wait
   };
 
+  void prefetch() const;
   void run_one(size_t i);
   void run_late(size_t i, const runtime::Status& status);
+  void start_in_cluster();
+  void run_chain(size_t first, const runtime::Status& status);
   void one_ended();
 
   ShardEngine& engine_;
   RequestCopies requests_;
+  bool sealed_ = false;
   OutputBuffer replies_;
   std::vector<Reply> extents_;
+  std::vector<uint32_t> next_of_key_;  // in a cluster
   size_t missing_ = 0;
+  uint64_t begin_ = 0;  // journal position
+  bool uncertain_ = false;
+  runtime::Executor* receiver_ = nullptr;
   runtime::Task ended_;
 };
 

@@ -11,10 +11,7 @@ void ForwardedBatch::send() {
 }
 
 void ForwardedBatch::start() {
-  run_->start([self = shared_from_this()] {
-    self->run_->engine().coordinator().after_turn(self->session_->engine_.loop(),
-                                                  [self] { self->deliver(); });
-  });
+  run_->start(session_->engine_.loop(), [self = shared_from_this()] { self->deliver(); });
 }
 
 void ForwardedBatch::deliver() {

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 #include <utility>
 
+#include "redis/cluster_batch.h"
 #include "redis/forwarded_batch.h"
 #include "redis/request_checks.h"
 #include "redis/turn_input.h"
@@ -223,6 +224,8 @@ Session::Next Session::run_request(const Request& request) {
     return Next::go_on;
   }
   if (pending_.size() >= kPendingMax) return Next::stop;
+  if (engine_.clustered()) [[unlikely]]
+    return run_in_cluster(request);
   if (engine_.coordinator().ready(request.keys)) [[likely]] {
     run_here(request, reply_place());
     return Next::go_on;
@@ -286,6 +289,7 @@ void Session::forward(const Request& request, unsigned shard) {
 }
 
 void Session::send_forwarded() {
+  if (!cluster_batches_.empty()) send_to_cluster();
   if (engine_.shards() == 1) return;
   for (auto& batch : forwarded_) {
     if (batch != nullptr) std::exchange(batch, nullptr)->send();
@@ -421,6 +425,7 @@ void Session::on_closed() {
   const auto self = shared_from_this();
   engine_.forget_held_writer(*this);
   forwarded_.clear();
+  cluster_batches_.clear();
   input_ = {};
   input_end_ = 0;
   engine_.forget(client_.id);

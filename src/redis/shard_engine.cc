@@ -6,6 +6,7 @@
 
 #include "quorate/redis/session.h"
 
+#include "redis/peer_requests.h"
 #include "redis/request_checks.h"
 #include "redis/turn_input.h"
 
@@ -39,6 +40,11 @@ ShardEngine::ShardEngine(Parts parts, unsigned shard, EngineSettings settings)
 }
 
 ShardEngine::~ShardEngine() = default;
+
+void ShardEngine::set_shard_cluster(coordinator::ShardCluster* cluster) {
+  shard_cluster_ = cluster;
+  serve_peer_requests(*this, shard_cluster_->calls());
+}
 
 void ShardEngine::open_session(std::unique_ptr<runtime::Stream> stream, uint64_t client_id) {
   auto session = std::make_shared<Session>(*this, std::move(stream), client_id);
@@ -133,6 +139,7 @@ void ShardEngine::flush_at_turn_end(const std::shared_ptr<Session>& session) {
 void ShardEngine::end_turn() {
   turn_input_->run();
   const runtime::Status written = coordinator_.end_turn();
+  if (shard_cluster_ != nullptr) shard_cluster_->end_turn();
   if (!written && !journal_failing_) {
     spdlog::error("Journal of shard {} cannot be written: {}", shard_, written.error().message);
   }

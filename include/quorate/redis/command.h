@@ -191,6 +191,12 @@ enum class Coordination : uint8_t {
   cluster,  // no key argument names what it touches: SCAN, FLUSHALL
 };
 
+enum class Combine : uint8_t {
+  ok,     // OK
+  sum,    // of integers
+  array,  // of all replies, in order
+};
+
 struct CommandSpec {
   std::string_view name;  // lower case; a subcommand's own name ("get" of "config|get")
   std::string_view summary;
@@ -211,7 +217,11 @@ struct CommandSpec {
   std::string_view replaced_by = {};
   ConstList<CommandSpec> subcommands = {};         // in the table: of the table's copies
   Coordination coordination = Coordination::node;  // with options, a handler may need more
-  CommandHandler handler = nullptr;                // null: a container that only has subcommands
+  // Over several keys: the command that does the same for one of them, and what their replies come
+  // to. In a cluster each key may be at home elsewhere.
+  std::string_view per_key = {};
+  Combine combine = Combine::ok;
+  CommandHandler handler = nullptr;  // null: a container that only has subcommands
 
   // Set by the table.
   std::string_view full_name = {};         // "config|get"

@@ -10,6 +10,7 @@
 // connection has ended. Thread: the shard's.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <deque>
 #include <memory>
 #include <string>
@@ -24,8 +25,10 @@
 
 namespace quorate::redis {
 
-class RequestBatch;
+class ClusterBatch;
 class ForwardedBatch;
+class ReplySink;
+class RequestBatch;
 class TurnInput;
 
 class Session : public runtime::StreamHandler, public std::enable_shared_from_this<Session> {
@@ -86,6 +89,13 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   void send_forwarded();
   void protocol_error(std::string_view text);
 
+  class Place;
+  Next run_in_cluster(const Request& request);
+  bool in_earlier_flight(const object::Key& key) const;
+  void add_to_cluster(const Request& request, std::shared_ptr<ReplySink> sink);
+  void send_to_cluster();
+  void landed(uint64_t flight);
+
   OutputBuffer& reply_place();
   PendingReply& new_pending();
   void reply_done(PendingReply& reply);
@@ -108,7 +118,16 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   OutputBuffer out_, in_flight_;
   std::deque<PendingReply> pending_;
   std::vector<std::shared_ptr<ForwardedBatch>> forwarded_;  // by shard, being filled
-  uint64_t answerable_at_ = 0;                              // journal position that out_ speaks of
+  // In a cluster: where the requests for a key went that are not answered yet.
+  struct Flight {
+    uint64_t turn = 0;
+    size_t batch = 0;  // of the turn's
+    unsigned requests = 0;
+  };
+  boost::unordered_flat_map<uint64_t, Flight> flights_;         // by hash and database of the key
+  std::vector<std::shared_ptr<ClusterBatch>> cluster_batches_;  // being filled
+  uint64_t flight_turn_ = 0;
+  uint64_t answerable_at_ = 0;  // journal position that out_ speaks of
   uint64_t over_soft_limit_since_ms_ = 0;
   bool blocked_ = false;  // a deferred or exclusive command is under way, or a write is held up
   bool processing_ = false;

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "quorate/coordinator/shard_cluster.h"
 #include "quorate/coordinator/shard_coordinator.h"
 #include "quorate/redis/client_state.h"
 #include "quorate/redis/cluster_replies.h"
@@ -47,6 +48,7 @@ struct EngineSettings {
 
 struct EngineStatistics {
   uint64_t commands = 0, forwarded_commands = 0;
+  uint64_t peer_commands = 0;  // run for other nodes
   uint64_t keyspace_hits = 0, keyspace_misses = 0;
   uint64_t input_bytes = 0, output_bytes = 0;
   uint64_t error_replies = 0;
@@ -81,6 +83,12 @@ class ShardEngine {
 
   // All engines of the process, in order of their shards. Before the first connection.
   void connect(std::vector<ShardEngine*> engines) { engines_ = std::move(engines); }
+
+  // Before the first connection; outlives this.
+  void set_shard_cluster(coordinator::ShardCluster* cluster);
+  coordinator::ShardCluster* shard_cluster() { return shard_cluster_; }
+  // Whether other nodes have a say in what happens here.
+  bool clustered() const { return shard_cluster_ != nullptr && !shard_cluster_->alone(); }
 
   void open_session(std::unique_ptr<runtime::Stream> stream, uint64_t client_id);
   void close_sessions();
@@ -156,6 +164,7 @@ class ShardEngine {
   coordinator::ShardCoordinator& coordinator_;
   const CommandTable& commands_;
   ServerControl& control_;
+  coordinator::ShardCluster* shard_cluster_ = nullptr;
   unsigned shard_;
   uint64_t hash_seed_;
   EngineSettings settings_;

@@ -1,0 +1,109 @@
+#include "redis/cluster_batch.h"
+
+#include <utility>
+
+#include "quorate/object/codec.h"
+
+#include "redis/peer_requests.h"
+
+namespace quorate::redis {
+namespace {
+
+constexpr uint64_t kRetryUs = 20'000;
+
+constexpr std::string_view kNoAnswer =
+    "-UNCERTAIN the coordinator of the key does not answer; the write may take effect\r\n";
+constexpr std::string_view kUnreachable =
+    "-TRYAGAIN the coordinator of the key cannot be reached\r\n";
+
+coordinator::Access access_of(const Request& request) {
+  const bool changes = request.spec->has(command_flag::kWrite);
+  return changes ? coordinator::Access::change : coordinator::Access::read;
+}
+
+}  // namespace
+
+Destination ClusterBatch::destination_of(ShardEngine& engine, const Request& request) {
+  const uint16_t slot = request.keys[0].slot;
+  return {engine.shard_cluster()->route(slot, access_of(request)),
+          engine.coordinator().shard_of(slot)};
+}
+
+void ClusterBatch::send() {
+  run_->seal();
+  if (to_.node) return send_to_node();
+  send_to_shard();
+}
+
+void ClusterBatch::send_to_shard() {
+  const auto start = [self = shared_from_this()] {
+    self->run_->start(self->home_.loop(), [self] {
+      for (size_t i = 0; i < self->items_.size(); ++i) self->replied(i, self->run_->reply(i));
+    });
+  };
+  if (to_.shard == home_.shard()) return start();
+  run_->engine().loop().post(start);
+}
+
+// Every shard has its own way to the same shard of the other node.
+void ClusterBatch::send_to_node() {
+  if (to_.shard != home_.shard()) {
+    return run_->engine().loop().post([self = shared_from_this()] { self->ask(); });
+  }
+  ask();
+}
+
+void ClusterBatch::ask() {
+  std::string question;
+  for (size_t i = 0; i < run_->size(); ++i) encode_request(run_->request(i), question);
+  run_->engine().shard_cluster()->calls().call(
+      *to_.node, kRequestService, question, kTimeoutUs,
+      [self = shared_from_this()](cluster::PeerCalls::Answer answer) {
+        if (self->to_.shard == self->home_.shard()) return self->answered(answer);
+        using Kept = std::expected<std::string, cluster::CallFailure>;
+        Kept kept = answer ? Kept(std::string(*answer)) : Kept(std::unexpected(answer.error()));
+        self->home_.loop().post([self, kept = std::move(kept)] {
+          self->answered(kept ? cluster::PeerCalls::Answer(*kept)
+                              : cluster::PeerCalls::Answer(std::unexpected(kept.error())));
+        });
+      });
+}
+
+void ClusterBatch::answered(cluster::PeerCalls::Answer answer) {
+  if (answer) {
+    object::ByteReader in(*answer);
+    for (size_t i = 0; i < items_.size(); ++i) {
+      const std::string_view reply = in.sized();
+      replied(i, in.ok() ? reply : kNoAnswer);
+    }
+    return;
+  }
+  const bool unseen = answer.error() != cluster::CallFailure::no_answer;
+  for (size_t i = 0; i < items_.size(); ++i) {
+    if (unseen || access_of(run_->request(i)) == coordinator::Access::read) {
+      try_again(i, kUnreachable);
+    } else {
+      items_[i].sink->replied(kNoAnswer);
+    }
+  }
+}
+
+void ClusterBatch::replied(size_t i, std::string_view reply) {
+  if (reply.starts_with(kTryAgain)) return try_again(i, reply);
+  items_[i].sink->replied(reply);
+}
+
+void ClusterBatch::try_again(size_t i, std::string_view reply) {
+  if (home_.loop().clock().monotonic_us() + kRetryUs > items_[i].deadline_us) {
+    return items_[i].sink->replied(reply);
+  }
+  home_.run_after(kRetryUs, [self = shared_from_this(), i] {
+    const Request& request = self->run_->request(i);
+    const auto batch =
+        std::make_shared<ClusterBatch>(self->home_, destination_of(self->home_, request));
+    batch->add(request, self->items_[i].sink, self->items_[i].deadline_us);
+    batch->send();
+  });
+}
+
+}  // namespace quorate::redis

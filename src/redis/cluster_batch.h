@@ -1,0 +1,72 @@
+// ClusterBatch: single-key requests of one connection that go to one place of the cluster together:
+// a shard of this node, or another node.
+//
+// What comes back as refused, because the cluster has changed meanwhile, or certainly never arrived
+// is sent where it belongs now, again and again until its deadline. A change that may have arrived
+// is never sent twice: its reply is -UNCERTAIN. Thread: the connection's shard.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "quorate/cluster/peer_calls.h"
+#include "quorate/coordinator/shard_cluster.h"
+#include "quorate/redis/session.h"
+
+#include "redis/batch_run.h"
+
+namespace quorate::redis {
+
+// Where the reply of a request goes, once.
+class ReplySink {
+ public:
+  virtual ~ReplySink() = default;
+  virtual void replied(std::string_view reply) = 0;
+};
+
+// A place of the cluster.
+struct Destination {
+  std::optional<object::NodeId> node;  // nothing: this one
+  unsigned shard = 0;
+
+  friend bool operator==(const Destination&, const Destination&) = default;
+};
+
+class ClusterBatch : public std::enable_shared_from_this<ClusterBatch> {
+ public:
+  static constexpr uint64_t kTimeoutUs = 5'000'000;
+
+  // Where the request belongs now.
+  static Destination destination_of(ShardEngine& engine, const Request& request);
+
+  ClusterBatch(ShardEngine& home, const Destination& to)
+      : home_(home), to_(to), run_(std::make_shared<BatchRun>(home.engine(to.shard))) {}
+
+  const Destination& destination() const { return to_; }
+  void add(const Request& request, std::shared_ptr<ReplySink> sink, uint64_t deadline_us) {
+    run_->add(request);
+    items_.push_back({std::move(sink), deadline_us});
+  }
+  void send();
+
+ private:
+  struct Item {
+    std::shared_ptr<ReplySink> sink;
+    uint64_t deadline_us = 0;
+  };
+
+  void send_to_shard();
+  void send_to_node();
+  void ask();
+  void answered(cluster::PeerCalls::Answer answer);
+  void replied(size_t i, std::string_view reply);
+  void try_again(size_t i, std::string_view reply);
+
+  ShardEngine& home_;
+  const Destination to_;
+  std::shared_ptr<BatchRun> run_;  // of another node only the requests
+  std::vector<Item> items_;
+};
+
+}  // namespace quorate::redis

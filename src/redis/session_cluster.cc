@@ -1,0 +1,85 @@
+// Requests of a connection while the node is part of a cluster: each goes, through the batch of its
+// destination, to where its key is at home. Requests for one key never overtake each other: those
+// of one turn go the same way, and one whose key is on its way since an earlier turn waits.
+#include <algorithm>
+#include <utility>
+
+#include "quorate/redis/session.h"
+
+#include "redis/cluster_batch.h"
+#include "redis/split_request.h"
+
+namespace quorate::redis {
+namespace {
+
+uint64_t flight_number(const object::Key& key) { return key.hash + key.db; }
+
+}  // namespace
+
+// The place of a reply in the order of replies.
+class Session::Place : public ReplySink {
+ public:
+  Place(std::shared_ptr<Session> session, const Request& request)
+      : session_(std::move(session)), reply_(session_->new_pending()) {
+    for (const object::Key& key : request.keys) flights_.push_back(flight_number(key));
+  }
+  void replied(std::string_view reply) override {
+    reply_.bytes.append(reply);
+    for (const uint64_t flight : flights_) session_->landed(flight);
+    session_->reply_done(reply_);
+  }
+
+ private:
+  std::shared_ptr<Session> session_;
+  PendingReply& reply_;
+  boost::container::small_vector<uint64_t, 1> flights_;
+};
+
+Session::Next Session::run_in_cluster(const Request& request) {
+  if (request.keys.size() == 1) {
+    if (in_earlier_flight(request.keys[0])) return Next::stop;
+    add_to_cluster(request, std::make_shared<Place>(shared_from_this(), request));
+    return Next::go_on;
+  }
+  if (!pending_.empty()) return Next::stop;
+  const auto split = std::make_shared<SplitRequest>(
+      engine_.commands(), request, std::make_shared<Place>(shared_from_this(), request));
+  for (size_t i = 0; i < split->size(); ++i) add_to_cluster(split->part(i), split->sink(i));
+  return Next::go_on;
+}
+
+bool Session::in_earlier_flight(const object::Key& key) const {
+  const auto at = flights_.find(flight_number(key));
+  return at != flights_.end() && at->second.turn != flight_turn_;
+}
+
+void Session::add_to_cluster(const Request& request, std::shared_ptr<ReplySink> sink) {
+  const auto [at, fresh] = flights_.try_emplace(flight_number(request.keys[0]));
+  Flight& flight = at->second;
+  if (fresh) {
+    flight.turn = flight_turn_;
+    const Destination to = ClusterBatch::destination_of(engine_, request);
+    if (to.node) ++engine_.statistics_.forwarded_commands;
+    const auto known = std::ranges::find_if(
+        cluster_batches_, [&](const auto& batch) { return batch->destination() == to; });
+    flight.batch = static_cast<size_t>(known - cluster_batches_.begin());
+    if (known == cluster_batches_.end()) {
+      cluster_batches_.push_back(std::make_shared<ClusterBatch>(engine_, to));
+    }
+  }
+  ++flight.requests;
+  const uint64_t now = engine_.loop().clock().monotonic_us();
+  cluster_batches_[flight.batch]->add(request, std::move(sink), now + ClusterBatch::kTimeoutUs);
+}
+
+void Session::send_to_cluster() {
+  ++flight_turn_;
+  for (const auto& batch : std::exchange(cluster_batches_, {})) batch->send();
+}
+
+void Session::landed(uint64_t flight) {
+  const auto at = flights_.find(flight);
+  if (--at->second.requests == 0) flights_.erase(at);
+}
+
+}  // namespace quorate::redis

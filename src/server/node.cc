@@ -138,6 +138,7 @@ class NodeImpl final : public Node, public redis::ServerControl, private Cluster
   std::unique_ptr<storage::ColdReader> cold_reader_;
   std::unique_ptr<runtime::Executor> sync_thread_, checkpoint_thread_;
   std::vector<std::unique_ptr<runtime::Executor>> cold_pool_;
+  std::unique_ptr<ActorRegistry> actors_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::vector<std::unique_ptr<runtime::Listener>> listeners_;
   std::unique_ptr<PeerDoor> door_;
@@ -259,9 +260,11 @@ runtime::Status NodeImpl::open_shards() {
   facts_.cluster_enabled = config.cluster_enabled;
   facts_.threads = threads;
 
-  const ShardThread::Shared shared{
-      *files_,          *rows_,    *cold_reader_, *sync_thread_, *checkpoint_thread_,
-      identity_.actors, commands_, *this};
+  actors_ = std::make_unique<ActorRegistry>(*loop_, *files_, path("node.identity"), identity_);
+  ShardThread::Shared shared{
+      *files_, *rows_, *cold_reader_, *sync_thread_, *checkpoint_thread_, *actors_, commands_,
+      *this,   {}};
+  if (!start_.serves_alone) shared.peers = data_links_settings(config, identity_);
   const object::ActorId actor = *identity_.actors.find(identity_.actor());
   for (unsigned i = 0; i < threads; ++i) {
     const storage::Journal::Options journal{
@@ -398,21 +401,20 @@ runtime::Status NodeImpl::open_cluster() {
   if (start_.serves_alone) return {};
   holds_data_ = anything_written();
   door_ = std::make_unique<PeerDoor>(
-      *loop_,
-      PeerDoor::Ways{[this](int descriptor) {
-                       auto stream = loop_->adopt_socket(descriptor, kPeerKeepAliveS);
-                       if (stream) cluster_->accept(std::move(*stream));
-                     },
-                     // No shard speaks to others yet.
-                     [](unsigned, int descriptor) { runtime::refuse_socket(descriptor, {}); }});
+      *loop_, PeerDoor::Ways{[this](int descriptor) {
+                               auto stream = loop_->adopt_socket(descriptor, kPeerKeepAliveS);
+                               if (stream) cluster_->accept(std::move(*stream));
+                             },
+                             [this](unsigned lane_index, int descriptor) {
+                               shards_[lane_index % shards_.size()]->accept_peer(descriptor,
+                                                                                 kPeerKeepAliveS);
+                             }});
   return {};
 }
 
 void NodeImpl::view_changed(std::shared_ptr<const cluster::ClusterView> view) {
   auto replies = std::make_shared<const redis::ClusterReplies>(std::move(view));
-  for (auto& shard : shards_) {
-    shard->loop().post([engine = &shard->engine(), replies] { engine->set_cluster(replies); });
-  }
+  for (auto& shard : shards_) shard->set_view(replies);
 }
 
 // REQUIRES: the shards' threads do not run.

@@ -134,4 +134,18 @@ ClusterControlSettings cluster_settings(const Config& config) {
   return settings;
 }
 
+cluster::PeerLinksSettings data_links_settings(const Config& config,
+                                               const cluster::NodeIdentity& identity) {
+  const cluster::NodeAddress address = cluster_settings(config).address;
+  cluster::PeerLinksSettings settings;
+  settings.secret = config.cluster_secret;
+  settings.hello.cluster_name = config.cluster_name;
+  settings.hello.node = identity.node;
+  settings.hello.epoch = identity.epoch;
+  settings.hello.ip = address.ip;
+  settings.hello.client_port = address.port;
+  settings.hello.peer_port = address.peer_port;
+  return settings;
+}
+
 }  // namespace quorate::server

@@ -4,6 +4,8 @@
 #include <optional>
 #include <string_view>
 
+#include "quorate/cluster/node_identity.h"
+#include "quorate/cluster/peer_links.h"
 #include "quorate/redis/shard_engine.h"
 #include "quorate/server/cluster_control.h"
 #include "quorate/server/config.h"
@@ -24,5 +26,8 @@ std::optional<ClusterSeed> parse_seed(std::string_view text);
 uint16_t peer_port(const Config& config);
 // Without what only the node itself knows.
 ClusterControlSettings cluster_settings(const Config& config);
+// Of the shards' links to other nodes; lane and index are the shard's.
+cluster::PeerLinksSettings data_links_settings(const Config& config,
+                                               const cluster::NodeIdentity& identity);
 
 }  // namespace quorate::server

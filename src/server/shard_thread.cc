@@ -21,21 +21,39 @@ runtime::Result<std::unique_ptr<ShardThread>> ShardThread::make(
   std::unique_ptr<ShardThread> shard(new ShardThread(shape.shard));
   shard->loop_ = runtime::UvLoop::make();
   shard->random_ = runtime::make_system_random();
+  shard->actors_ = std::make_unique<ShardActors>(shared.actors, *shard->loop_);
+  const object::ActorTable& actors = shard->actors_->table();
   auto journal =
       storage::Journal::open(shared.files, *shard->loop_, shared.sync_thread, journal_options);
   if (!journal) return std::unexpected(journal.error());
   shard->store_ = std::make_unique<storage::ShardStore>(
       storage::ShardStore::Parts{*shard->loop_, *shard->random_, std::move(*journal), shared.rows,
-                                 shared.cold_reader, shared.checkpoint_thread, shared.actors},
+                                 shared.cold_reader, shared.checkpoint_thread, actors},
       shape, store_settings(config, shape.shards));
   shard->coordinator_ =
-      std::make_unique<coordinator::ShardCoordinator>(*shard->loop_, *shard->store_, shared.actors);
+      std::make_unique<coordinator::ShardCoordinator>(*shard->loop_, *shard->store_, actors);
   shard->coordinator_->set_syncs_always(journal_options.policy == storage::SyncPolicy::always);
   shard->engine_ = std::make_unique<redis::ShardEngine>(
       redis::ShardEngine::Parts{*shard->loop_, *shard->random_, *shard->coordinator_,
                                 shared.commands, shared.control},
       shape.shard, engine_settings(config));
+  if (shared.peers) shard->join_peers(*shared.peers, shape);
   return shard;
+}
+
+void ShardThread::join_peers(const cluster::PeerLinksSettings& peers,
+                             const storage::ShardStore::Shape& shape) {
+  // Until the first view says that the node is alone, tombstones may matter to others.
+  store_->set_keeps_tombstones(true);
+  coordinator::ShardCluster::Settings settings;
+  settings.links = peers;
+  settings.shard = shape.shard;
+  settings.shards = shape.shards;
+  cluster_ = std::make_unique<coordinator::ShardCluster>(
+      coordinator::ShardCluster::Parts{*loop_, *loop_, *random_, *coordinator_, actors_->table(),
+                                       *actors_},
+      std::move(settings));
+  engine_->set_shard_cluster(cluster_.get());
 }
 
 ShardThread::~ShardThread() {
@@ -43,6 +61,7 @@ ShardThread::~ShardThread() {
   // Sockets and timers close through the loop: it goes last.
   stop_deadline_.reset();
   engine_.reset();
+  cluster_.reset();
   coordinator_.reset();
   store_.reset();
 }
@@ -65,6 +84,20 @@ void ShardThread::open_session(int descriptor, unsigned keepalive_s, uint64_t cl
       return;
     }
     engine_->open_session(std::move(*stream), client_id);
+  });
+}
+
+void ShardThread::accept_peer(int descriptor, unsigned keepalive_s) {
+  loop_->post([this, descriptor, keepalive_s] {
+    auto stream = loop_->adopt_socket(descriptor, keepalive_s);
+    if (stream) cluster_->accept(std::move(*stream));
+  });
+}
+
+void ShardThread::set_view(const std::shared_ptr<const redis::ClusterReplies>& view) {
+  loop_->post([this, view] {
+    engine_->set_cluster(view);
+    if (cluster_ != nullptr) cluster_->set_view(view->shared_view());
   });
 }
 

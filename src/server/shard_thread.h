@@ -5,14 +5,18 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <thread>
 
+#include "quorate/coordinator/shard_cluster.h"
 #include "quorate/coordinator/shard_coordinator.h"
 #include "quorate/redis/shard_engine.h"
 #include "quorate/runtime/random.h"
 #include "quorate/runtime/uv_loop.h"
 #include "quorate/server/config.h"
 #include "quorate/storage/shard_store.h"
+
+#include "server/actor_registry.h"
 
 namespace quorate::server {
 
@@ -24,9 +28,10 @@ class ShardThread {
     storage::ColdReader& cold_reader;
     runtime::Executor& sync_thread;
     runtime::Executor& checkpoint_thread;
-    const object::ActorTable& actors;
+    ActorRegistry& actors;
     const redis::CommandTable& commands;
     redis::ServerControl& control;
+    std::optional<cluster::PeerLinksSettings> peers;  // nothing: this node is always alone
   };
 
   static runtime::Result<std::unique_ptr<ShardThread>> make(
@@ -42,6 +47,9 @@ class ShardThread {
   void run();
   // From another thread: takes over a connection.
   void open_session(int descriptor, unsigned keepalive_s, uint64_t client_id);
+  // From another thread: takes over a connection that another node made for this shard.
+  void accept_peer(int descriptor, unsigned keepalive_s);
+  void set_view(const std::shared_ptr<const redis::ClusterReplies>& view);
   void apply(const Config& config, unsigned shards);
   // Closes the connections, makes the journal durable, then ends the thread. `ended(clean)` is
   // called on the shard's thread as the last thing.
@@ -53,13 +61,17 @@ class ShardThread {
  private:
   explicit ShardThread(unsigned shard) : shard_(shard) {}
 
+  void join_peers(const cluster::PeerLinksSettings& peers, const storage::ShardStore::Shape& shape);
+
   void end_when_durable(std::function<void(bool clean)> end);
 
   unsigned shard_;
   std::unique_ptr<runtime::UvLoop> loop_;
   std::unique_ptr<runtime::Random> random_;
+  std::unique_ptr<ShardActors> actors_;
   std::unique_ptr<storage::ShardStore> store_;
   std::unique_ptr<coordinator::ShardCoordinator> coordinator_;
+  std::unique_ptr<coordinator::ShardCluster> cluster_;
   std::unique_ptr<redis::ShardEngine> engine_;
   std::unique_ptr<runtime::Timer> stop_deadline_;
   bool stopping_ = false;

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "history/linearizability.h"
+#include "sim/cluster_history.h"
 #include "sim/power_loss_history.h"
 
 namespace quorate::sim {
@@ -21,6 +23,8 @@ using runtime::Mutant;
 
 constexpr uint64_t kSeedsWithMutant = 400;
 constexpr uint64_t kSeedsWithout = 60;
+constexpr uint64_t kClusterSeedsWithMutant = 200;
+constexpr uint64_t kClusterSeedsWithout = 15;
 constexpr int kCaught = 42;
 
 // Ends with kCaught as soon as a history fails.
@@ -38,10 +42,28 @@ constexpr int kCaught = 42;
   ::_exit(0);
 }
 
+// The same of a cluster whose nodes crash and come back.
+[[noreturn]] void run_cluster_histories(Mutant mutant, uint64_t seeds) {
+  runtime::selected_mutant = mutant;
+  spdlog::set_level(spdlog::level::off);
+  for (uint64_t seed = 1; seed <= seeds; ++seed) {
+    ClusterHistory history(seed, {.link_delay = {0, 20'000}, .pauses = true, .crashes = true});
+    history.run();
+    const history::Report report = history::check_linearizability(history.history());
+    if (report.linearizable()) continue;
+    std::fprintf(stderr, "seed %llu: %s\n", static_cast<unsigned long long>(seed),
+                 report.text().c_str());
+    ::_exit(kCaught);
+  }
+  ::_exit(0);
+}
+
+using RunHistories = void (*)(Mutant, uint64_t);
+
 // The status with which a process that runs histories ends.
-int status_with(Mutant mutant, uint64_t seeds) {
+int status_with(Mutant mutant, uint64_t seeds, RunHistories run = run_histories) {
   const pid_t child = ::fork();
-  if (child == 0) run_histories(mutant, seeds);
+  if (child == 0) run(mutant, seeds);
   int status = 0;
   EXPECT_EQ(::waitpid(child, &status, 0), child);
   return status;
@@ -51,6 +73,24 @@ void expect_caught(Mutant mutant) {
   const int status = status_with(mutant, kSeedsWithMutant);
   EXPECT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == kCaught)
       << "no history noticed in " << kSeedsWithMutant << " seeds";
+}
+
+void expect_caught_in_cluster(Mutant mutant) {
+  const int status = status_with(mutant, kClusterSeedsWithMutant, run_cluster_histories);
+  EXPECT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == kCaught)
+      << "no history noticed in " << kClusterSeedsWithMutant << " seeds";
+}
+
+TEST(Mutants, NoneFailsNoCluster) {
+  const int status = status_with(Mutant::none, kClusterSeedsWithout, run_cluster_histories);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST(Mutants, RemovedWriteBackIsCaught) { expect_caught_in_cluster(Mutant::write_back_removed); }
+TEST(Mutants, ReplyBeforeCopiesIsCaught) { expect_caught_in_cluster(Mutant::reply_before_copies); }
+TEST(Mutants, BlindCoordinatorIsCaught) { expect_caught_in_cluster(Mutant::blind_coordinator); }
+TEST(Mutants, GivenUpWriteAnsweredAsSettledIsCaught) {
+  expect_caught_in_cluster(Mutant::settled_when_given_up);
 }
 
 TEST(Mutants, NoneFailsNothing) {

@@ -38,7 +38,7 @@ void PowerLossHistory::fail(std::string violation) {
 uint64_t PowerLossHistory::wall_ms() const {
   return static_cast<uint64_t>(
       static_cast<int64_t>(SimWorld::kWallEpochMs + world_.now_us() / 1000) +
-      world_.wall_offset_ms(SimNode::kNode));
+      world_.wall_offset_ms(node_.number()));
 }
 
 std::string PowerLossHistory::run() {
@@ -79,7 +79,7 @@ void PowerLossHistory::draw_options() {
 
 // Recovers, sometimes only after further crashes on the way.
 bool PowerLossHistory::start() {
-  world_.set_wall_offset_ms(SimNode::kNode, static_cast<int64_t>(below(2'000'000)) - 1'000'000);
+  world_.set_wall_offset_ms(node_.number(), static_cast<int64_t>(below(2'000'000)) - 1'000'000);
   for (unsigned tries = chance(30) ? 2 : 0;; --tries) {
     if (tries > 0) node_.disk().halt_after(below(60));
     auto started = node_.start(options_, [this](unsigned shard, size_t index) {
@@ -158,7 +158,7 @@ void PowerLossHistory::make_trouble() {
 
 void PowerLossHistory::jump_clock() {
   const uint64_t before = wall_ms();
-  world_.set_wall_offset_ms(SimNode::kNode, static_cast<int64_t>(below(4'000'000)) - 2'000'000);
+  world_.set_wall_offset_ms(node_.number(), static_cast<int64_t>(below(4'000'000)) - 2'000'000);
   for (Client& client : clients_) {
     for (Operation& operation : client.outstanding) {
       operation.saw_wall(before);

@@ -2,11 +2,11 @@
 //
 // QUORATE_SIM_SEEDS=<count> sets how many; QUORATE_SIM_SEED=<first> where they begin, so that with
 // a count of 1 a failing one is replayed alone.
-#include <cstdlib>
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
 
 #include "sim/power_loss_history.h"
+#include "sim/seeds.h"
 
 namespace quorate::sim {
 namespace {
@@ -17,14 +17,8 @@ constexpr uint64_t kSeeds = 40;
 constexpr uint64_t kSeeds = 400;
 #endif
 
-uint64_t number_from_environment(const char* name, uint64_t otherwise) {
-  const char* const text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
 TEST(PowerLoss, LosesNothingThatWasPromised) {
-  const uint64_t first = number_from_environment("QUORATE_SIM_SEED", 1);
-  const uint64_t count = number_from_environment("QUORATE_SIM_SEEDS", kSeeds);
+  const auto [first, count] = Seeds::from_environment(kSeeds);
   if (count > 1) spdlog::set_level(spdlog::level::off);
   PowerLossHistory::Totals all;
   unsigned failures = 0;

@@ -24,9 +24,10 @@ std::string make_directory_in_memory() {
 
 }  // namespace
 
-SimNode::SimNode(SimWorld& world, uint64_t seed)
+SimNode::SimNode(SimWorld& world, uint64_t seed, NodeId number)
     : world_(world),
       seed_(seed),
+      number_(number),
       disk_(seed * 7 + 1),
       observer_(disk_),
       rows_directory_(make_directory_in_memory()),
@@ -35,14 +36,17 @@ SimNode::SimNode(SimWorld& world, uint64_t seed)
 }
 
 SimNode::~SimNode() {
-  world_.crash(kNode);
+  world_.crash(number_);
   tear_down();
   std::filesystem::remove_all(rows_directory_);
 }
 
 void SimNode::tear_down() {
+  if (network_ != nullptr) network_->stop_listening(number_);
   for (Shard& shard : shards_) {
     shard.engine.reset();
+    shard.cluster.reset();
+    shard.connector.reset();
     shard.coordinator.reset();
     shard.store.reset();
   }
@@ -57,7 +61,7 @@ void SimNode::tear_down() {
 }
 
 void SimNode::crash_process() {
-  world_.crash(kNode);
+  world_.crash(number_);
   tear_down();
   disk_.crash_process();
 }
@@ -71,7 +75,7 @@ runtime::Status SimNode::start(const Options& options, JournalObserver::OnChange
   ++lives_;
   auto opened = open(options);
   if (!opened) {
-    world_.crash(kNode);
+    world_.crash(number_);
     tear_down();
     return opened;
   }
@@ -81,10 +85,10 @@ runtime::Status SimNode::start(const Options& options, JournalObserver::OnChange
 }
 
 runtime::Status SimNode::open(const Options& options) {
-  control_loop_ = world_.make_loop(kNode);
-  sync_worker_ = world_.make_worker(kNode);
-  checkpoint_worker_ = world_.make_worker(kNode);
-  cold_worker_ = world_.make_worker(kNode);
+  control_loop_ = world_.make_loop(number_);
+  sync_worker_ = world_.make_worker(number_);
+  checkpoint_worker_ = world_.make_worker(number_);
+  cold_worker_ = world_.make_worker(number_);
   control_ = std::make_unique<redis::FakeServerControl>(*control_loop_);
   if (auto made = disk_.make_directory(directory_); !made) return made;
   storage::RowStore::Options row_options;
@@ -113,6 +117,7 @@ runtime::Status SimNode::open_identity() {
   const bool found = loaded->has_value();
   if (!found && *store_id) return runtime::fail("the rows are there, the identity is not");
   identity_ = found ? std::move(**loaded) : cluster::NodeIdentity::make(*random_);
+  if (network_ != nullptr) identity_.hash_seed = kClusterHashSeed;
   identity_.begin_life(!found || *store_id == identity_.store_id);
   if (auto saved = cluster::save_identity(disk_, path, identity_); !saved) return saved;
   if (*store_id == identity_.store_id) return {};
@@ -128,7 +133,7 @@ runtime::Status SimNode::open_shards(const Options& options) {
   std::vector<redis::ShardEngine*> engines;
   for (unsigned i = 0; i < options.shards; ++i) {
     Shard shard;
-    shard.loop = world_.make_loop(kNode);
+    shard.loop = world_.make_loop(number_);
     shard.random = runtime::make_seeded_random(seed_ * 1000 + lives_ * 10 + i);
     auto journal = storage::Journal::open(
         observer_, *shard.loop, *sync_worker_,
@@ -148,6 +153,7 @@ runtime::Status SimNode::open_shards(const Options& options) {
         redis::ShardEngine::Parts{*shard.loop, *shard.random, *shard.coordinator, commands_,
                                   *control_},
         i, settings);
+    if (network_ != nullptr) join_network(shard, i, options);
     coordinators.push_back(shard.coordinator.get());
     shard.engine->set_cluster(redis::cluster_of_one(control_->server.node_id));
     engines.push_back(shard.engine.get());
@@ -158,6 +164,43 @@ runtime::Status SimNode::open_shards(const Options& options) {
     shard.engine->connect(engines);
   }
   return {};
+}
+
+void SimNode::join_network(Shard& shard, unsigned index, const Options& options) {
+  // Tombstones that are found must outlive the first checkpoint.
+  shard.store->set_keeps_tombstones(true);
+  shard.connector = network_->connector(*shard.loop);
+  coordinator::ShardCluster::Settings settings;
+  settings.links.hello.cluster_name = "simulated";
+  settings.links.hello.node = identity_.node;
+  settings.shard = index;
+  settings.shards = options.shards;
+  shard.cluster = std::make_unique<coordinator::ShardCluster>(
+      coordinator::ShardCluster::Parts{*shard.loop, *shard.connector, *shard.random,
+                                       *shard.coordinator, identity_.actors, *this},
+      settings);
+  shard.engine->set_shard_cluster(shard.cluster.get());
+  network_->listen(*shard.loop, kPeerPort,
+                   [cluster = shard.cluster.get()](std::unique_ptr<runtime::Stream> stream) {
+                     cluster->accept(std::move(stream));
+                   });
+}
+
+void SimNode::intern(std::vector<object::Actor> actors, Done done) {
+  std::vector<object::ActorId> handles;
+  const size_t before = identity_.actors.size();
+  for (const object::Actor& actor : actors) handles.push_back(identity_.actors.intern(actor));
+  if (identity_.actors.size() != before) {
+    const auto saved = cluster::save_identity(disk_, directory_ + "/node.identity", identity_);
+    if (!saved) return done(std::unexpected(saved.error()));
+  }
+  done(std::move(handles));
+}
+
+void SimNode::set_view(const std::shared_ptr<const cluster::ClusterView>& view) {
+  for (Shard& shard : shards_) {
+    shard.loop->post([cluster = shard.cluster.get(), view] { cluster->set_view(view); });
+  }
 }
 
 runtime::Status SimNode::recover(bool repair) {
@@ -227,7 +270,7 @@ bool SimNode::stop_cleanly() {
   }
   bool clean = durable();
   if (clean) {
-    world_.crash(kNode);
+    world_.crash(number_);
     identity_.clean = true;
     clean = cluster::save_identity(disk_, directory_ + "/node.identity", identity_).has_value();
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "quorate/cluster/node_identity.h"
+#include "quorate/coordinator/shard_cluster.h"
 #include "quorate/coordinator/shard_coordinator.h"
 #include "quorate/redis/shard_engine.h"
 #include "quorate/storage/recovery.h"
@@ -23,13 +24,15 @@
 #include "sim/journal_observer.h"
 #include "sim/sim_file_system.h"
 #include "sim/sim_loop.h"
+#include "sim/sim_network.h"
 
 namespace quorate::sim {
 
-class SimNode {
+class SimNode : private coordinator::ActorDirectory {
  public:
-  static constexpr NodeId kNode = 1;
   static constexpr unsigned kDatabases = 2;
+  static constexpr uint16_t kPeerPort = 16379;
+  static constexpr uint64_t kClusterHashSeed = 4711;
 
   struct Options {
     unsigned shards = 1;
@@ -43,13 +46,19 @@ class SimNode {
     std::unique_ptr<runtime::Random> random;
     std::unique_ptr<storage::ShardStore> store;
     std::unique_ptr<coordinator::ShardCoordinator> coordinator;
+    std::unique_ptr<runtime::Connector> connector;       // in a network …
+    std::unique_ptr<coordinator::ShardCluster> cluster;  // … only
     std::unique_ptr<redis::ShardEngine> engine;
   };
 
-  SimNode(SimWorld& world, uint64_t seed);
-  ~SimNode();
+  SimNode(SimWorld& world, uint64_t seed, NodeId number = 1);
+  ~SimNode() override;
   SimNode(const SimNode&) = delete;
   SimNode& operator=(const SimNode&) = delete;
+
+  // From the next life on it can be part of a cluster, with one shard. Outlives this.
+  void plug_into(SimNetwork& network) { network_ = &network; }
+  void set_view(const std::shared_ptr<const cluster::ClusterView>& view);
 
   // Begins a life. A failure leaves it down. No virtual time passes.
   runtime::Status start(const Options& options, JournalObserver::OnChange on_change);
@@ -66,6 +75,7 @@ class SimNode {
   // Changes every shard's settings while it runs.
   void apply(const storage::StoreSettings& settings);
 
+  NodeId number() const { return number_; }
   SimFileSystem& disk() { return disk_; }
   FaultyRowStore& rows() { return *rows_; }
   JournalObserver& observer() { return observer_; }
@@ -79,6 +89,10 @@ class SimNode {
   SimWorker& cold_worker() { return *cold_worker_; }
 
  private:
+  // coordinator::ActorDirectory
+  void intern(std::vector<object::Actor> actors, Done done) override;
+  void join_network(Shard& shard, unsigned index, const Options& options);
+
   runtime::Status open(const Options& options);
   runtime::Status open_identity();
   runtime::Status open_shards(const Options& options);
@@ -88,6 +102,8 @@ class SimNode {
 
   SimWorld& world_;
   const uint64_t seed_;
+  const NodeId number_;
+  SimNetwork* network_ = nullptr;
   uint64_t lives_ = 0;
   uint64_t clients_ = 0;
   SimFileSystem disk_;

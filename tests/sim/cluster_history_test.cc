@@ -1,0 +1,50 @@
+// Random clients of a cluster, whose histories must be those of one Redis.
+#include "sim/cluster_history.h"
+
+#include <gtest/gtest.h>
+
+#include "history/linearizability.h"
+#include "sim/seeds.h"
+
+namespace quorate::sim {
+namespace {
+
+constexpr uint64_t kSeeds = 5;
+
+void expect_linearizable(const ClusterHistoryOptions& options) {
+  const auto [first, count] = Seeds::from_environment(kSeeds);
+  size_t certain = 0;
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    ClusterHistory history(seed, options);
+    ASSERT_NO_FATAL_FAILURE(history.run()) << "seed " << seed;
+    const history::Report report = history::check_linearizability(history.history());
+    ASSERT_TRUE(report.linearizable()) << "seed " << seed << "\n" << report.text();
+    certain += report.operations - report.uncertain;
+  }
+  EXPECT_GE(certain, options.operations * count * 8 / 10);  // else it says little
+}
+
+TEST(ClusterHistory, IsLinearizableWhileHealthy) { expect_linearizable({}); }
+
+TEST(ClusterHistory, IsLinearizableWhileNodesPause) {
+  expect_linearizable({.link_delay = {0, 50'000}, .pauses = true});
+}
+
+TEST(ClusterHistory, IsLinearizableOverNodesThatDoNotHoldTheKey) {
+  expect_linearizable({.nodes = 5, .clients = 10});
+}
+
+TEST(ClusterHistory, IsLinearizableWithAllReplicasInEveryWrite) {
+  expect_linearizable({.quorum = {3, 1, 3}});
+}
+
+TEST(ClusterHistory, IsLinearizableWithAllReplicasInEveryRead) {
+  expect_linearizable({.quorum = {3, 3, 1}});
+}
+
+TEST(ClusterHistory, IsLinearizableThroughCrashes) {
+  expect_linearizable({.operations = 3000, .crashes = true});
+}
+
+}  // namespace
+}  // namespace quorate::sim

@@ -1,0 +1,72 @@
+// SimCluster: several simulated nodes that are one cluster, for tests that say what happens.
+//
+// Members are fixed and equal in weight; what each node believes of the others' liveness follows
+// from who is up and who can reach whom, up to `kDetectionUs` later. Clients connect to any node.
+// Thread: the simulator's one.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "quorate/cluster/cluster_view.h"
+#include "quorate/cluster/member_list.h"
+
+#include "redis/command_harness.h"
+#include "redis/reply_text.h"
+#include "sim/sim_network.h"
+#include "sim/sim_node.h"
+
+namespace quorate::sim {
+
+class SimCluster {
+ public:
+  static constexpr uint64_t kDetectionUs = 700'000;
+  static constexpr uint64_t kPatienceUs = 60'000'000;
+
+  SimCluster(uint64_t seed, unsigned nodes, cluster::Quorum quorum = {},
+             SimLink::Options links = {});
+  ~SimCluster();
+  SimCluster(const SimCluster&) = delete;
+  SimCluster& operator=(const SimCluster&) = delete;
+
+  SimWorld& world() { return world_; }
+  SimNode& node(unsigned i) { return *nodes_[i]; }
+  unsigned size() const { return static_cast<unsigned>(nodes_.size()); }
+  SimNode::Options& options() { return options_; }
+
+  // All nodes, or one that crashed.
+  void start();
+  void start(unsigned i);
+  void crash(unsigned i);
+  // Nodes of one side do not reach those of the other.
+  void part(const std::vector<unsigned>& one, const std::vector<unsigned>& other);
+  void heal();
+
+  // The reply that a client of the node gets on a connection of its own.
+  std::string run(unsigned i, const redis::Words& words);
+  std::shared_ptr<redis::Wire> connect(unsigned i) { return nodes_[i]->connect(0); }
+
+  // Where the node believes that the key's slot is coordinated.
+  unsigned coordinator_of(unsigned i, std::string_view key);
+  uint16_t slot_of(std::string_view key) { return object::key_slot(key); }
+
+ private:
+  bool reaches(unsigned from, unsigned to) const;
+  void publish(unsigned i);  // the node's view, as things are
+  void publish_later();
+
+  SimWorld world_;
+  SimNetwork network_;
+  SimNode::Options options_;
+  cluster::Quorum quorum_;
+  std::vector<std::unique_ptr<SimNode>> nodes_;
+  std::vector<object::NodeId> ids_;
+  cluster::MemberList members_;
+  std::vector<std::vector<bool>> parted_;  // from, to
+  std::vector<std::shared_ptr<const cluster::ClusterView>> views_;
+  std::vector<std::shared_ptr<redis::Wire>> wires_;
+  bool formed_ = false;
+};
+
+}  // namespace quorate::sim

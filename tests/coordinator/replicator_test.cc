@@ -75,6 +75,9 @@ class ReplicatorTest : public testing::Test {
       (void)coordinator->end_turn();
       calls_->flush();
     });
+    network_.listen(*shard.loop, kPort, [this](std::unique_ptr<runtime::Stream> stream) {
+      calls_->links().accept(std::move(stream));
+    });
     auto map = std::make_shared<ReplicaMap>();
     map->peers = {id_of(kOther)};
     map->groups = {{{0}, 1}};
@@ -193,9 +196,6 @@ TEST_F(ReplicatorTest, KeepsNoMoreForASilentReplicaThanItMay) {
 
 TEST_F(ReplicatorTest, RefusesGarbageFromOthers) {
   answer_with(Replicator::Verdict::applied);
-  network_.listen(*rig_.shards[0].loop, kPort, [this](std::unique_ptr<runtime::Stream> stream) {
-    calls_->links().accept(std::move(stream));
-  });
   std::vector<int> verdicts;
   for (const std::string& garbage :
        {std::string(), std::string("\x07\xff\xff\xff\xff"), std::string(100, '\x01')}) {

@@ -137,7 +137,7 @@ uint64_t ChangeWriter::index_of(ActorId actor) {
 }
 
 void ChangeWriter::add(const Change& change) {
-  std::array<char, kHeadBytesMax> head;
+  std::array<char, kHeadBytesMax> head{};
   unsigned kind = static_cast<uint8_t>(change.kind);
   if (change.expiry_ms != 0) kind |= kHasExpiry;
   if (!change.superseded.empty()) kind |= kHasSuperseded;

@@ -31,6 +31,7 @@ void ActorRegistry::intern(std::vector<object::Actor> actors, ShardActors& asker
 
 ActorRegistry::Handles ActorRegistry::interned(const std::vector<object::Actor>& actors) {
   std::vector<object::ActorId> handles;
+  handles.reserve(actors.size());
   for (const object::Actor& actor : actors) handles.push_back(identity_.actors.intern(actor));
   if (identity_.actors.size() == saved_) return handles;
   if (auto saved = cluster::save_identity(files_, path_, identity_); !saved) {

@@ -137,7 +137,10 @@ bool QuorumReads::ask_next(const CheckRef& check) {
 }
 
 void QuorumReads::end_turn() {
-  for (Batch& batch : std::exchange(batches_, {})) send(std::move(batch));
+  // Who cannot be reached is replaced at once.
+  while (!batches_.empty()) {
+    for (Batch& batch : std::exchange(batches_, {})) send(std::move(batch));
+  }
 }
 
 void QuorumReads::send(Batch batch) {

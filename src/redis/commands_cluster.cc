@@ -24,7 +24,6 @@ namespace quorate::redis {
 namespace {
 
 using cluster::ClusterView;
-using cluster::Liveness;
 
 constexpr int64_t kPeerPortOffset = 10'000;
 constexpr int64_t kPortMax = 65'535;

@@ -92,13 +92,19 @@ void BatchRun::run_chain(size_t first, const runtime::Status& status) {
 
 void BatchRun::one_ended() {
   if (--missing_ != 0) return;
-  if (!engine_.clustered()) return engine_.coordinator().after_turn(*receiver_, std::move(ended_));
+  // Kept alive until then: whoever waits does not own it, or nothing would end if this never does.
+  auto ended = [self = shared_from_this(), ended = std::exchange(ended_, nullptr)]() mutable {
+    ended();
+  };
+  if (!engine_.clustered()) {
+    return engine_.coordinator().after_turn(*receiver_, std::move(ended));
+  }
   engine_.coordinator().after_turn(
       engine_.loop(),
-      [self = shared_from_this(), end = engine_.store().journal().end_position()]() mutable {
-        const auto& window = self->engine_.shard_cluster()->replicator().window();
-        self->uncertain_ = window.given_up(self->begin_, end);
-        self->receiver_->post(std::move(self->ended_));
+      [this, ended = std::move(ended), end = engine_.store().journal().end_position()]() mutable {
+        const auto& window = engine_.shard_cluster()->replicator().window();
+        uncertain_ = window.given_up(begin_, end);
+        receiver_->post(std::move(ended));
       });
 }
 

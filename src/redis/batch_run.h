@@ -32,7 +32,8 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   size_t size() const { return requests_.size(); }
   // REQUIRES: sealed.
   const Request& request(size_t i) const { return requests_.request(i); }
-  // REQUIRES: something was added, and all keys are of the engine's shard.
+  // `ended` must not own this, which lives until it was called. REQUIRES: something was added, and
+  // all keys are of the engine's shard.
   void start(runtime::Executor& receiver, runtime::Task ended);
   std::string_view reply(size_t i) const;
 

@@ -37,8 +37,10 @@ void ClusterBatch::send() {
 
 void ClusterBatch::send_to_shard() {
   const auto start = [self = shared_from_this()] {
-    self->run_->start(self->home_.loop(), [self] {
-      for (size_t i = 0; i < self->items_.size(); ++i) self->replied(i, self->run_->reply(i));
+    const std::shared_ptr<BatchRun> run = std::move(self->run_);
+    run->start(self->home_.loop(), [self, run = run.get()] {
+      self->run_ = run->shared_from_this();
+      for (size_t i = 0; i < self->items_.size(); ++i) self->replied(i, run->reply(i));
     });
   };
   if (to_.shard == home_.shard()) return start();

@@ -65,7 +65,7 @@ class ClusterBatch : public std::enable_shared_from_this<ClusterBatch> {
 
   ShardEngine& home_;
   const Destination to_;
-  std::shared_ptr<BatchRun> run_;  // of another node only the requests
+  std::shared_ptr<BatchRun> run_;  // not while it runs; of another node only the requests
   std::vector<Item> items_;
 };
 

@@ -11,12 +11,14 @@ void ForwardedBatch::send() {
 }
 
 void ForwardedBatch::start() {
-  run_->start(session_->engine_.loop(), [self = shared_from_this()] { self->deliver(); });
+  const std::shared_ptr<BatchRun> run = std::move(run_);
+  run->start(session_->engine_.loop(),
+             [self = shared_from_this(), run = run.get()] { self->deliver(*run); });
 }
 
-void ForwardedBatch::deliver() {
+void ForwardedBatch::deliver(const BatchRun& run) {
   for (size_t i = 0; i < places_.size(); ++i) {
-    places_[i]->bytes.append(run_->reply(i));
+    places_[i]->bytes.append(run.reply(i));
     session_->reply_done(*places_[i]);
   }
 }

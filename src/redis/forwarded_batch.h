@@ -28,10 +28,10 @@ class ForwardedBatch : public std::enable_shared_from_this<ForwardedBatch> {
 
  private:
   void start();
-  void deliver();
+  void deliver(const BatchRun& run);
 
   std::shared_ptr<Session> session_;
-  std::shared_ptr<BatchRun> run_;
+  std::shared_ptr<BatchRun> run_;  // until it starts
   std::vector<Session::PendingReply*> places_;
 };
 

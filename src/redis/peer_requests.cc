@@ -68,7 +68,7 @@ void serve_peer_requests(ShardEngine& engine, cluster::PeerCalls& calls) {
     const auto run = std::make_shared<BatchRun>(engine);
     if (!decode_requests(question, *run)) return;
     engine.statistics().peer_commands += run->size();
-    run->start(engine.loop(), [run, reply] {
+    run->start(engine.loop(), [run = run.get(), reply] {
       std::string answer;
       object::ByteWriter writer(answer);
       for (size_t i = 0; i < run->size(); ++i) writer.sized(run->reply(i));

@@ -93,7 +93,18 @@ class RunningNode {
   std::atomic<unsigned> restarts_{0};
 };
 
-TEST(NodesOverSockets, MeetShareASeedAndPart) {
+class NodesOverSockets : public testing::Test {
+ protected:
+  void SetUp() override {
+#if defined(__SANITIZE_THREAD__)
+    // libuv is not instrumented: ThreadSanitizer takes a descriptor that one node's thread closes
+    // through it, and another's gets from the system next, for shared without order.
+    GTEST_SKIP() << "nodes on several threads of one process reuse each other's descriptors";
+#endif
+  }
+};
+
+TEST_F(NodesOverSockets, MeetShareASeedAndPart) {
   RunningNode one, two;
   one.run();
   two.run();
@@ -116,7 +127,7 @@ TEST(NodesOverSockets, MeetShareASeedAndPart) {
   EXPECT_TRUE(two.answers("CLUSTER INFO", "cluster_known_nodes:1"));
 }
 
-TEST(NodesOverSockets, SeedsJoinWithoutACommand) {
+TEST_F(NodesOverSockets, SeedsJoinWithoutACommand) {
   RunningNode one, two;
   two.config().cluster_seeds = {"127.0.0.1:" + std::to_string(one.config().port) + "@" +
                                 std::to_string(one.config().cluster_port)};
@@ -126,7 +137,7 @@ TEST(NodesOverSockets, SeedsJoinWithoutACommand) {
   EXPECT_TRUE(two.answers("CLUSTER INFO", "cluster_known_nodes:2"));
 }
 
-TEST(NodesOverSockets, NoShardTakesConnectionsOfNodesYet) {
+TEST_F(NodesOverSockets, AShardTakesNoStrangersConnection) {
   RunningNode one;
   one.run();
   cluster::PeerHello hello;
@@ -137,10 +148,11 @@ TEST(NodesOverSockets, NoShardTakesConnectionsOfNodesYet) {
   const auto loop = runtime::UvLoop::make();
   LoopClient client(*loop, one.config().cluster_port, handshake.take_output());
   EXPECT_TRUE(run_loop_until(*loop, [&] { return client.ended(); }));
-  EXPECT_EQ(client.received(), "");
+  handshake.receive(client.received());
+  EXPECT_EQ(handshake.state(), cluster::PeerHandshake::State::refused);
 }
 
-TEST(NodesOverSockets, AReleaseThatServesAloneRefusesSeeds) {
+TEST_F(NodesOverSockets, AReleaseThatServesAloneRefusesSeeds) {
   Config config;
   config.dir = testing::TempDir() + "quorate_alone";
   config.port = free_port();

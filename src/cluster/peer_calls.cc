@@ -20,11 +20,12 @@ PeerCalls::~PeerCalls() = default;
 
 void PeerCalls::serve(uint8_t service, Service handler) { services_[service] = std::move(handler); }
 
-bool PeerCalls::send(const NodeId& to, Type type, uint64_t id, std::string_view body) {
-  // Behind the number: of a question the service, then its own.
+bool PeerCalls::send(const NodeId& to, Type type, uint64_t id, std::string_view service,
+                     std::string_view body) {
   message_.clear();
   object::ByteWriter writer(message_);
   writer.fixed64(id);
+  writer.raw(service);
   writer.raw(body);
   return links_.send(to, type, message_);
 }
@@ -34,14 +35,10 @@ bool PeerCalls::send(const NodeId& to, Type type, uint64_t id, std::string_view 
 void PeerCalls::call(const NodeId& to, uint8_t service, std::string_view body, uint64_t timeout_us,
                      Done done) {
   const uint64_t id = next_id_++;
-  message_.clear();
-  object::ByteWriter writer(message_);
-  writer.fixed64(id);
-  writer.byte(service);
-  writer.raw(body);
+  const char of = static_cast<char>(service);
   const bool up = links_.up(to);
   ++statistics_.asked;
-  if (!links_.send(to, question, message_)) {
+  if (!send(to, question, id, {&of, 1}, body)) {
     ++statistics_.not_sent;
     return done(std::unexpected(CallFailure::not_sent));
   }
@@ -138,7 +135,7 @@ void PeerCalls::serve_question(const NodeId& from, uint64_t id, std::string_view
   }
   const Service& service = services_[static_cast<uint8_t>(rest.front())];
   if (!service) {
-    send(from, unknown, id, {});
+    send(from, unknown, id, {}, {});
     return;
   }
   ++statistics_.served;
@@ -146,7 +143,7 @@ void PeerCalls::serve_question(const NodeId& from, uint64_t id, std::string_view
 }
 
 void PeerCalls::answer(const NodeId& to, uint64_t id, std::string_view body) {
-  send(to, answered, id, body);
+  send(to, answered, id, {}, body);
 }
 
 }  // namespace quorate::cluster

@@ -32,8 +32,12 @@ PeerLink* PeerLinks::make_link(Role role, std::unique_ptr<runtime::Stream> strea
   held.link =
       std::make_unique<PeerLink>(role, std::move(stream), std::move(hello), settings, loop_, owner);
   PeerLink* const link = held.link.get();
-  links_.emplace(link, std::move(held));
+  links_.push_back(std::move(held));
   return link;
+}
+
+std::vector<PeerLinks::Held>::iterator PeerLinks::held_of(const PeerLink& link) {
+  return std::ranges::find(links_, &link, [](const Held& held) { return held.link.get(); });
 }
 
 void PeerLinks::accept(std::unique_ptr<runtime::Stream> stream) {
@@ -161,8 +165,8 @@ void PeerLinks::finish_meeting(uint64_t id, runtime::Result<NodeId> result) {
 // ---- links
 
 runtime::Status PeerLinks::judge(PeerLink& link, const PeerHello& peer) {
-  const auto at = links_.find(&link);
-  if (at != links_.end() && at->second.routed && at->second.expected != peer.node) {
+  const auto at = held_of(link);
+  if (at != links_.end() && at->routed && at->expected != peer.node) {
     return runtime::fail("another node has this address now");
   }
   return owner_.judge(peer);
@@ -170,9 +174,9 @@ runtime::Status PeerLinks::judge(PeerLink& link, const PeerHello& peer) {
 
 void PeerLinks::on_ready(PeerLink& link) {
   const NodeId node = link.peer().node;
-  Held& held = links_.at(&link);
-  held.since_us = loop_.clock().monotonic_us();
   owner_.on_proved(link.peer(), link.local_address());
+  Held& held = *held_of(link);  // what that did may have made further links
+  held.since_us = loop_.clock().monotonic_us();
   if (std::exchange(held.stranger, false)) {
     --strangers_;
     ++statistics_.accepted;
@@ -202,8 +206,8 @@ void PeerLinks::on_message(PeerLink& link, uint8_t type, std::string_view body) 
 }
 
 void PeerLinks::on_closed(PeerLink& link, const std::string& reason) {
-  const auto at = links_.find(&link);
-  const Held held = std::move(at->second);
+  const auto at = held_of(link);
+  const Held held = std::move(*at);
   links_.erase(at);
   if (held.stranger) --strangers_;
   const auto& refusal = held.link->refusal();
@@ -226,19 +230,20 @@ void PeerLinks::on_closed(PeerLink& link, const std::string& reason) {
 
 std::vector<PeerLinks::LinkFacts> PeerLinks::established() const {
   std::vector<LinkFacts> facts;
-  for (const auto& [link, held] : links_) {
-    if (!link->ready()) continue;
-    const bool outgoing = link->role() == Role::connects;
-    facts.push_back({link->peer().node, outgoing, held.since_us, link->queued_bytes()});
+  for (const Held& held : links_) {
+    const PeerLink& link = *held.link;
+    if (!link.ready()) continue;
+    const bool outgoing = link.role() == Role::connects;
+    facts.push_back({link.peer().node, outgoing, held.since_us, link.queued_bytes()});
   }
   return facts;
 }
 
 void PeerLinks::drop(const NodeId& node, const std::string& reason) {
-  for (auto& [link, held] : links_) {
-    const bool its =
-        held.routed ? held.expected == node : link->ready() && link->peer().node == node;
-    if (its) link->close(reason);
+  for (const Held& held : links_) {
+    PeerLink& link = *held.link;
+    const bool its = held.routed ? held.expected == node : link.ready() && link.peer().node == node;
+    if (its) link.close(reason);
   }
   const auto route = routes_.find(node);
   if (route != routes_.end() && route->second.link == nullptr) routes_.erase(route);

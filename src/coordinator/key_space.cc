@@ -191,7 +191,8 @@ void KeySpace::adopt(const ForeignKey& of) {
   if (of.change == ForeignKey::Change::expiry && was_there) {
     set_expiry(ref, of.entry->expiry_ms());
   } else if (of.change == ForeignKey::Change::increment && was_there) {
-    (void)increment(ref, of.added);
+    [[maybe_unused]] const auto after = increment(ref, of.added);
+    assert(after);  // it was possible there, and nothing came between
   } else {
     std::string scratch;
     const KeyRef copy{of.key, of.entry.get(), true};

@@ -44,12 +44,10 @@ struct QuorumReads::Check {
 };
 
 QuorumReads::QuorumReads(Parts parts, QuorumReadSettings settings)
-    : loop_(parts.loop),
-      calls_(parts.calls),
+    : calls_(parts.calls),
       coordinator_(parts.coordinator),
       replicator_(parts.replicator),
       actors_(parts.actors),
-      directory_(parts.directory),
       settings_(settings) {
   calls_.serve(kService, [this](const NodeId&, std::string_view body,
                                 cluster::PeerCalls::Reply reply) { serve(body, reply); });

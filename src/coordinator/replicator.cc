@@ -93,6 +93,7 @@ void Replicator::changed(const object::Change& change) {
     turn_groups_.push_back(number);
   }
   for (const PeerIndex peer : groups_[number].peers) peers_[peer]->changes.add(change);
+  ++statistics_.changes_sent;
 }
 
 void Replicator::end_turn(uint64_t position) {

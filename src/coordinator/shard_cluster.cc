@@ -29,8 +29,7 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
       replicator_(
           Replicator::Parts{parts.loop, calls_, parts.coordinator, parts.actors, parts.directory},
           settings.replicator),
-      reads_(QuorumReads::Parts{parts.loop, calls_, parts.coordinator, replicator_, parts.actors,
-                                parts.directory},
+      reads_(QuorumReads::Parts{calls_, parts.coordinator, replicator_, parts.actors},
              settings.reads) {
   coordinator_.set_barrier(&replicator_);
 }

@@ -11,11 +11,6 @@ namespace {
 constexpr std::string_view kUncertain =
     "-UNCERTAIN the write is on too few replicas to be promised and may take effect\r\n";
 
-coordinator::Access access_of(const Request& request) {
-  const bool changes = request.spec->has(command_flag::kWrite);
-  return changes ? coordinator::Access::change : coordinator::Access::read;
-}
-
 }  // namespace
 
 void BatchRun::start(runtime::Executor& receiver, runtime::Task ended) {

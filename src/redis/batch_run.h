@@ -18,6 +18,11 @@
 
 namespace quorate::redis {
 
+inline coordinator::Access access_of(const Request& request) {
+  const bool changes = request.spec->has(command_flag::kWrite);
+  return changes ? coordinator::Access::change : coordinator::Access::read;
+}
+
 class BatchRun : public std::enable_shared_from_this<BatchRun> {
  public:
   explicit BatchRun(ShardEngine& engine) : engine_(engine) {}

@@ -16,11 +16,6 @@ constexpr std::string_view kNoAnswer =
 constexpr std::string_view kUnreachable =
     "-TRYAGAIN the coordinator of the key cannot be reached\r\n";
 
-coordinator::Access access_of(const Request& request) {
-  const bool changes = request.spec->has(command_flag::kWrite);
-  return changes ? coordinator::Access::change : coordinator::Access::read;
-}
-
 }  // namespace
 
 Destination ClusterBatch::destination_of(ShardEngine& engine, const Request& request) {

@@ -338,6 +338,8 @@ constexpr CommandSpec kCommands[] = {
      .tips = kSumOverShardsTips,
      .arguments = kKeysArgument,
      .coordination = Coordination::update,
+     .per_key = "unlink",
+     .combine = Combine::sum,
      .handler = &del_command},
 };
 

@@ -147,6 +147,7 @@ TEST_F(ReplicatorTest, SettlesWhenTheReplicaHasIt) {
   rig_.world.run_for(kSecond);
   EXPECT_TRUE(settled());
   EXPECT_EQ(received_.size(), 1U);
+  EXPECT_EQ(replicator_->statistics().changes_sent, 1U);
   EXPECT_EQ(replicator_->window().turns_given_up(), 0U);
 }
 

@@ -167,6 +167,23 @@ TEST_F(CommandTableTest, KeysFlagsAndCoordinationAgree) {
   });
 }
 
+// In a cluster a request over several keys is run as one for each of them.
+TEST_F(CommandTableTest, CommandsOverSeveralKeysNameTheOneForEach) {
+  size_t several = 0;
+  for_each_spec([&](const CommandSpec& of) {
+    if (of.keys.empty() || of.single_key != 0) return;
+    ++several;
+    const CommandSpec* const one = table_.find_full(of.per_key);
+    ASSERT_NE(one, nullptr) << of.name;
+    EXPECT_EQ(one->first_key, 1) << of.name;
+    EXPECT_EQ(one->has(command_flag::kWrite), of.has(command_flag::kWrite)) << of.name;
+    EXPECT_TRUE(one->arity_fits(1 + static_cast<size_t>(of.key_step))) << of.name;
+    EXPECT_EQ(of.first_key, 1) << of.name;
+    EXPECT_EQ(of.last_key, -1) << of.name;
+  });
+  EXPECT_GE(several, 6U);
+}
+
 TEST_F(CommandTableTest, FindsKeys) {
   EXPECT_THAT(keys({"GET", "k"}), ElementsAre(1));
   EXPECT_THAT(keys({"set", "k", "v", "EX", "10"}), ElementsAre(1));

@@ -24,6 +24,25 @@ void expect_linearizable(const ClusterHistoryOptions& options) {
   EXPECT_GE(certain, options.operations * count * 8 / 10);  // else it says little
 }
 
+// Else a seed that found something could not be looked at.
+TEST(ClusterHistory, IsTheSameAgainForTheSameSeed) {
+  const ClusterHistoryOptions options = {
+      .operations = 600, .link_delay = {0, 20'000}, .pauses = true, .crashes = true};
+  const auto [first, count] = Seeds::from_environment(kSeeds);
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    history::History twice[2];
+    for (history::History& one : twice) {
+      ClusterHistory history(seed, options);
+      ASSERT_NO_FATAL_FAILURE(history.run()) << "seed " << seed;
+      one = history.history();
+    }
+    ASSERT_EQ(twice[0].size(), twice[1].size()) << "seed " << seed;
+    for (size_t i = 0; i < twice[0].size(); ++i) {
+      ASSERT_TRUE(twice[0][i] == twice[1][i]) << "seed " << seed << ", operation " << i;
+    }
+  }
+}
+
 TEST(ClusterHistory, IsLinearizableWhileHealthy) { expect_linearizable({}); }
 
 TEST(ClusterHistory, IsLinearizableWhileNodesPause) {

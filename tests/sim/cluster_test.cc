@@ -60,6 +60,10 @@ TEST(Cluster, CommandsOverSeveralKeysReachEveryCoordinator) {
   EXPECT_EQ(cluster.run(2, {"EXISTS", key_of(0), key_of(0), key_of(1), "none"}), integer(3));
   EXPECT_EQ(cluster.run(2, del), integer(20));
   EXPECT_EQ(cluster.run(0, {"EXISTS", key_of(3), key_of(4)}), integer(0));
+  EXPECT_EQ(cluster.run(1, {"MSET", "a", "1", "b", "2", "c", "3"}), kOk);
+  EXPECT_EQ(cluster.run(2, {"TOUCH", "a", "b", "none"}), integer(2));
+  EXPECT_EQ(cluster.run(0, {"UNLINK", "a", "b", "none"}), integer(2));
+  EXPECT_EQ(cluster.run(1, {"EXISTS", "a", "b", "c"}), integer(1));
 }
 
 TEST(Cluster, PipelinesKeepTheOrderOfEachKey) {

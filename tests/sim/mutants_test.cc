@@ -23,7 +23,7 @@ using runtime::Mutant;
 
 constexpr uint64_t kSeedsWithMutant = 400;
 constexpr uint64_t kSeedsWithout = 60;
-constexpr uint64_t kClusterSeedsWithMutant = 200;
+constexpr uint64_t kClusterSeedsWithMutant = 1000;
 constexpr uint64_t kClusterSeedsWithout = 15;
 constexpr int kCaught = 42;
 

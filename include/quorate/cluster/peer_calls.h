@@ -117,7 +117,9 @@ class PeerCalls final : private PeerLinksOwner {
 
   void serve_question(const object::NodeId& from, uint64_t id, std::string_view rest);
   void answer(const object::NodeId& to, uint64_t id, std::string_view body);
-  bool send(const object::NodeId& to, Type type, uint64_t id, std::string_view body);
+  // `service`: the byte of a question, nothing of others.
+  bool send(const object::NodeId& to, Type type, uint64_t id, std::string_view service,
+            std::string_view body);
   void finish(uint64_t id, Answer result);
   void give_up_late_ones();
   void watch(uint64_t deadline_us);

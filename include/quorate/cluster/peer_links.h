@@ -139,6 +139,7 @@ class PeerLinks final : private PeerLinkOwner {
   void on_frame_end(PeerLink& /*link*/) override {}
   void on_closed(PeerLink& link, const std::string& reason) override;
 
+  std::vector<Held>::iterator held_of(const PeerLink& link);
   PeerLink* make_link(PeerHandshake::Role role, std::unique_ptr<runtime::Stream> stream, Held held);
   Route* connect(const object::NodeId& to);
   void begin_route(const object::NodeId& to, runtime::Result<std::unique_ptr<runtime::Stream>> got);
@@ -158,7 +159,7 @@ class PeerLinks final : private PeerLinkOwner {
   uint64_t meetings_begun_ = 0;
   size_t strangers_ = 0;
   std::vector<object::NodeId> to_flush_;
-  boost::unordered_flat_map<PeerLink*, Held> links_;
+  std::vector<Held> links_;  // as they were made, so that a seed ends them in the same order
 };
 
 }  // namespace quorate::cluster

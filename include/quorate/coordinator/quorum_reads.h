@@ -38,12 +38,10 @@ class QuorumReads {
   static constexpr uint8_t kService = 2;
 
   struct Parts {
-    runtime::Loop& loop;
     cluster::PeerCalls& calls;
     ShardCoordinator& coordinator;
     Replicator& replicator;
     const object::ActorTable& actors;
-    ActorDirectory& directory;
   };
   struct Statistics {
     uint64_t checks = 0, same = 0;
@@ -94,12 +92,10 @@ class QuorumReads {
   uint64_t dot_digest(object::Dot dot) const;
   void serve(std::string_view body, cluster::PeerCalls::Reply reply);
 
-  runtime::Loop& loop_;
   cluster::PeerCalls& calls_;
   ShardCoordinator& coordinator_;
   Replicator& replicator_;
   const object::ActorTable& actors_;
-  ActorDirectory& directory_;
   const QuorumReadSettings settings_;
   std::shared_ptr<const cluster::ClusterView> view_;
   std::vector<Batch> batches_;                   // of this turn

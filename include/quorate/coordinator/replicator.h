@@ -72,7 +72,7 @@ class Replicator final : public storage::ChangeObserver, public WriteBarrier {
     ActorDirectory& directory;
   };
   struct Statistics {
-    uint64_t changes_sent = 0, changes_applied = 0;
+    uint64_t changes_sent = 0, changes_applied = 0;  // sent: each once, to however many
     uint64_t messages_sent = 0, messages_resent = 0;
     uint64_t refused = 0;  // messages of peers that could not be applied
   };

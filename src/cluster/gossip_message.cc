@@ -11,7 +11,7 @@ using object::ByteWriter;
 
 constexpr uint8_t kFormat = 1;
 constexpr size_t kRumorBytesMin = 2 + 2 * sizeof(object::NodeId);
-constexpr size_t kRecordBytesMin = 20;
+constexpr size_t kNewsRecordBytesMin = 20;
 
 LivenessRumor read_rumor(ByteReader& in) {
   LivenessRumor rumor;
@@ -73,8 +73,8 @@ std::optional<GossipMessage> decode_gossip(std::string_view bytes) {
   message.target = read_node_id(in);
   message.digest = in.fixed64();
   read_all(in, kRumorBytesMin, message.news.liveness, read_rumor);
-  read_all(in, kRecordBytesMin, message.news.members, Member::decode);
-  read_all(in, kRecordBytesMin, message.news.settings, Setting::decode);
+  read_all(in, kNewsRecordBytesMin, message.news.members, Member::decode);
+  read_all(in, kNewsRecordBytesMin, message.news.settings, Setting::decode);
   if (!in.finished()) return std::nullopt;
   return message;
 }

@@ -7,7 +7,7 @@
 namespace quorate::cluster {
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kMemberFormat = 1;
 constexpr size_t kTokenBytesMin = 1;
 
 std::string read_name(object::ByteReader& in) {
@@ -26,7 +26,7 @@ uint64_t read_up_to(object::ByteReader& in, uint64_t max) {
 constexpr uint64_t kVersionMax = UINT64_MAX / 2;
 
 void read_format(object::ByteReader& in) {
-  if (in.byte() != kFormat) in.reject();
+  if (in.byte() != kMemberFormat) in.reject();
 }
 
 }  // namespace
@@ -52,7 +52,7 @@ std::string node_address_text(const NodeAddress& address) {
 }
 
 void Member::encode(object::ByteWriter& out) const {
-  out.byte(kFormat);
+  out.byte(kMemberFormat);
   write_node_id(out, id);
   out.varint(version);
   out.byte(static_cast<uint8_t>(status));
@@ -96,7 +96,7 @@ Member Member::decode(object::ByteReader& in) {
 }
 
 void Setting::encode(object::ByteWriter& out) const {
-  out.byte(kFormat);
+  out.byte(kMemberFormat);
   out.sized(name);
   out.varint(version);
   write_node_id(out, writer);

@@ -9,9 +9,9 @@ namespace quorate::cluster {
 namespace {
 
 constexpr std::string_view kMagic = "quorate-members";
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kMembersFormat = 1;
 constexpr size_t kChecksumBytes = 8;
-constexpr size_t kRecordBytesMin = 20;
+constexpr size_t kMembersRecordBytesMin = 20;
 constexpr uint64_t kRingSeed = 1;
 
 template <class Record>
@@ -106,7 +106,7 @@ std::vector<RingMember> MemberList::on_ring(RingView view) const {
 std::string MemberList::encode() const {
   std::string bytes;
   object::ByteWriter out(bytes);
-  out.byte(kFormat);
+  out.byte(kMembersFormat);
   out.varint(members_.size());
   for (const auto& [id, member] : members_) member.encode(out);
   out.varint(settings_.size());
@@ -116,15 +116,15 @@ std::string MemberList::encode() const {
 
 runtime::Result<MemberList> MemberList::decode(std::string_view bytes) {
   object::ByteReader in(bytes);
-  if (const uint8_t format = in.byte(); format > kFormat) {
+  if (const uint8_t format = in.byte(); format > kMembersFormat) {
     return runtime::fail("the member list's format is newer than this release reads");
   }
   MemberList list;
-  for (uint64_t left = in.count(kRecordBytesMin); left > 0 && in.ok(); --left) {
+  for (uint64_t left = in.count(kMembersRecordBytesMin); left > 0 && in.ok(); --left) {
     const Member member = Member::decode(in);
     if (in.ok()) list.merge(member);
   }
-  for (uint64_t left = in.count(kRecordBytesMin); left > 0 && in.ok(); --left) {
+  for (uint64_t left = in.count(kMembersRecordBytesMin); left > 0 && in.ok(); --left) {
     const Setting setting = Setting::decode(in);
     if (in.ok()) list.merge(setting);
   }

@@ -20,10 +20,10 @@ namespace quorate::object {
 namespace {
 
 constexpr uint8_t kBatchFormat = 1;
-constexpr uint8_t kKindMask = 0x07;
-constexpr uint8_t kHasExpiry = 0x08;
-constexpr uint8_t kHasSuperseded = 0x10;
-constexpr std::size_t kMinActorBytes = sizeof(NodeId) + 1;
+constexpr uint8_t kChangeKindMask = 0x07;
+constexpr uint8_t kChangeHasExpiry = 0x08;
+constexpr uint8_t kChangeHasSuperseded = 0x10;
+constexpr std::size_t kActorRecordBytesMin = sizeof(NodeId) + 1;
 constexpr std::size_t kMinDotBytes = 2;
 // Kind, db, actor, n, hlc, expiry and the key's size, each at its longest.
 constexpr std::size_t kHeadBytesMax = 1 + 8 + 5 * 10;
@@ -76,20 +76,21 @@ Dot read_dot(ByteReader& in, std::span<const ActorId> handles) {
 // What follows the kind in every change, but for the superseded dots.
 bool read_head(ByteReader& in, std::span<const ActorId> handles, Change& change) {
   const uint8_t first = in.byte();
-  change.kind = static_cast<ChangeKind>(first & kKindMask);
-  const bool known = (first & kKindMask) <= static_cast<uint8_t>(ChangeKind::flush);
-  if (!known || (first & ~(kKindMask | kHasExpiry | kHasSuperseded)) != 0) in.reject();
+  change.kind = static_cast<ChangeKind>(first & kChangeKindMask);
+  const bool known = (first & kChangeKindMask) <= static_cast<uint8_t>(ChangeKind::flush);
+  if (!known || (first & ~(kChangeKindMask | kChangeHasExpiry | kChangeHasSuperseded)) != 0)
+    in.reject();
   const uint64_t db = in.varint();
   change.db = static_cast<uint16_t>(db);
   change.dot = read_dot(in, handles);
   change.hlc = in.fixed64();
-  if ((first & kHasExpiry) != 0) {
+  if ((first & kChangeHasExpiry) != 0) {
     change.expiry_ms = in.varint();
     if (change.expiry_ms == 0 || change.kind != ChangeKind::raw) in.reject();
   }
   change.key = in.sized();
   if (db > UINT16_MAX || change.hlc > kMaxHlc) in.reject();
-  const bool supersedes = (first & kHasSuperseded) != 0;
+  const bool supersedes = (first & kChangeHasSuperseded) != 0;
   if (supersedes && is_translated(change.kind)) in.reject();
   return supersedes;
 }
@@ -139,8 +140,8 @@ uint64_t ChangeWriter::index_of(ActorId actor) {
 void ChangeWriter::add(const Change& change) {
   std::array<char, kHeadBytesMax> head{};
   unsigned kind = static_cast<uint8_t>(change.kind);
-  if (change.expiry_ms != 0) kind |= kHasExpiry;
-  if (!change.superseded.empty()) kind |= kHasSuperseded;
+  if (change.expiry_ms != 0) kind |= kChangeHasExpiry;
+  if (!change.superseded.empty()) kind |= kChangeHasSuperseded;
   char* end = head.data();
   *end++ = static_cast<char>(kind);
   end = put_varint(end, change.db);
@@ -202,7 +203,7 @@ void ChangeWriter::finish(std::string& out) {
 runtime::Result<ChangeReader> ChangeReader::open(std::string_view batch) {
   ByteReader in(batch);
   if (in.byte() != kBatchFormat) return runtime::fail("changes: unknown format");
-  const uint64_t count = in.count(kMinActorBytes);
+  const uint64_t count = in.count(kActorRecordBytesMin);
   std::vector<Actor> actors;
   ActorTable distinct;
   for (uint64_t i = 0; i < count && in.ok(); ++i) {

@@ -130,7 +130,7 @@ void set_flag(CommandContext& context, bool& flag) {
   context.reply.ok();
 }
 
-constexpr std::array<std::string_view, 25> kHelp{
+constexpr std::array<std::string_view, 25> kClientHelp{
     "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "GETNAME",
     "    Return the name of the current connection.",
@@ -211,8 +211,8 @@ void client_setinfo_command(CommandContext& context) {
 }
 
 void client_help_command(CommandContext& context) {
-  context.reply.array(kHelp.size());
-  for (const std::string_view line : kHelp) context.reply.simple(line);
+  context.reply.array(kClientHelp.size());
+  for (const std::string_view line : kClientHelp) context.reply.simple(line);
 }
 
 }  // namespace quorate::redis

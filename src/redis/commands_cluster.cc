@@ -28,7 +28,7 @@ using cluster::ClusterView;
 constexpr int64_t kPeerPortOffset = 10'000;
 constexpr int64_t kPortMax = 65'535;
 
-constexpr std::array<std::string_view, 30> kHelp{
+constexpr std::array<std::string_view, 30> kClusterHelp{
     "COUNTKEYSINSLOT <slot>",
     "    Return the number of keys in <slot>.",
     "FORGET <node-id>",
@@ -169,7 +169,9 @@ struct SlotKeys {
 
 }  // namespace
 
-void cluster_help_command(CommandContext& context) { reply_help(context.reply, "CLUSTER", kHelp); }
+void cluster_help_command(CommandContext& context) {
+  reply_help(context.reply, "CLUSTER", kClusterHelp);
+}
 
 void cluster_myid_command(CommandContext& context) {
   context.reply.bulk(context.engine.control().facts().node_id);

@@ -10,7 +10,7 @@
 namespace quorate::redis {
 namespace {
 
-constexpr std::array<std::string_view, 18> kHelp{
+constexpr std::array<std::string_view, 18> kCommandHelp{
     "(no subcommand)",
     "    Return details about all Redis commands.",
     "COUNT",
@@ -53,7 +53,9 @@ void command_getkeysandflags_command(CommandContext& context) {
   reply_command_getkeysandflags(context.engine.commands(), context.args, context.reply);
 }
 
-void command_help_command(CommandContext& context) { reply_help(context.reply, "COMMAND", kHelp); }
+void command_help_command(CommandContext& context) {
+  reply_help(context.reply, "COMMAND", kCommandHelp);
+}
 
 void command_info_command(CommandContext& context) {
   reply_command_info(context.engine.commands(), context.args, context.reply);

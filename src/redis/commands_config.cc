@@ -17,7 +17,7 @@ namespace {
 
 constexpr size_t kArgumentsBegin = 2;
 
-constexpr std::array<std::string_view, 6> kHelp{
+constexpr std::array<std::string_view, 6> kConfigHelp{
     "GET <pattern>",
     "    Return parameters matching the glob-like <pattern> and their values.",
     "SET <directive> <value>",
@@ -102,6 +102,8 @@ void config_resetstat_command(CommandContext& context) {
       });
 }
 
-void config_help_command(CommandContext& context) { reply_help(context.reply, "CONFIG", kHelp); }
+void config_help_command(CommandContext& context) {
+  reply_help(context.reply, "CONFIG", kConfigHelp);
+}
 
 }  // namespace quorate::redis

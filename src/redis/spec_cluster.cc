@@ -290,7 +290,7 @@ constexpr CommandSpec kClusterSubcommands[] = {
      .handler = &cluster_slots_command},
 };
 
-constexpr CommandSpec kCommands[] = {
+constexpr CommandSpec kClusterCommands[] = {
     {.name = "asking",
      .summary = "Signals that a cluster client is following an -ASK redirect.",
      .since = "3.0.0",
@@ -357,6 +357,6 @@ constexpr CommandSpec kCommands[] = {
 
 }  // namespace
 
-void register_cluster_commands(CommandTable& table) { table.add(kCommands); }
+void register_cluster_commands(CommandTable& table) { table.add(kClusterCommands); }
 
 }  // namespace quorate::redis

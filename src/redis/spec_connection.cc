@@ -215,7 +215,7 @@ constexpr ArgSpec kSelectArguments[] = {
     {.name = "index", .type = ArgType::integer},
 };
 
-constexpr CommandSpec kCommands[] = {
+constexpr CommandSpec kConnectionCommands[] = {
     {.name = "auth",
      .summary = "Authenticates the connection.",
      .since = "1.0.0",
@@ -301,6 +301,6 @@ constexpr CommandSpec kCommands[] = {
 
 }  // namespace
 
-void register_connection_commands(CommandTable& table) { table.add(kCommands); }
+void register_connection_commands(CommandTable& table) { table.add(kConnectionCommands); }
 
 }  // namespace quorate::redis

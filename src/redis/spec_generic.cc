@@ -106,7 +106,7 @@ constexpr ArgSpec kScanArguments[] = {
     {.name = "type", .token = "TYPE", .since = "6.0.0", .flags = kOptional},
 };
 
-constexpr CommandSpec kCommands[] = {
+constexpr CommandSpec kGenericCommands[] = {
     {.name = "del",
      .summary = "Deletes one or more keys.",
      .since = "1.0.0",
@@ -345,6 +345,6 @@ constexpr CommandSpec kCommands[] = {
 
 }  // namespace
 
-void register_generic_commands(CommandTable& table) { table.add(kCommands); }
+void register_generic_commands(CommandTable& table) { table.add(kGenericCommands); }
 
 }  // namespace quorate::redis

@@ -261,7 +261,7 @@ constexpr ArgSpec kShutdownArguments[] = {
      .flags = kOptional},
 };
 
-constexpr CommandSpec kCommands[] = {
+constexpr CommandSpec kServerCommands[] = {
     {.name = "bgsave",
      .summary = "Asynchronously saves the database(s) to disk.",
      .since = "1.0.0",
@@ -390,6 +390,6 @@ constexpr CommandSpec kCommands[] = {
 
 }  // namespace
 
-void register_server_commands(CommandTable& table) { table.add(kCommands); }
+void register_server_commands(CommandTable& table) { table.add(kServerCommands); }
 
 }  // namespace quorate::redis

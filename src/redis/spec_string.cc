@@ -129,7 +129,7 @@ constexpr ArgSpec kSetexArguments[] = {
     {.name = "value"},
 };
 
-constexpr CommandSpec kCommands[] = {
+constexpr CommandSpec kStringCommands[] = {
     {.name = "append",
      .summary = "Appends a string to the value of a key. Creates the key if it doesn't exist.",
      .since = "2.0.0",
@@ -356,6 +356,6 @@ constexpr CommandSpec kCommands[] = {
 
 }  // namespace
 
-void register_string_commands(CommandTable& table) { table.add(kCommands); }
+void register_string_commands(CommandTable& table) { table.add(kStringCommands); }
 
 }  // namespace quorate::redis

@@ -10,7 +10,7 @@ namespace {
 
 using object::NodeId;
 
-constexpr uint64_t kPatienceUs = 15'000'000;  // of CLUSTER MEET, as Redis's node timeout
+constexpr uint64_t kMeetingPatienceUs = 15'000'000;  // of CLUSTER MEET, as Redis's node timeout
 constexpr uint64_t kRetryUs = 1'000'000;
 constexpr unsigned kRetryDoublingsMax = 5;  // seeds: up to every 32 s
 constexpr uint64_t kAnswerUs = 1'000'000;   // for the exchange of lists
@@ -27,7 +27,7 @@ void Meetings::begin(Kind kind, const std::string& host, uint16_t port) {
   meeting.kind = kind;
   meeting.host = host;
   meeting.port = port;
-  meeting.give_up_us = now_us() + kPatienceUs;
+  meeting.give_up_us = now_us() + kMeetingPatienceUs;
   attempt(id);
 }
 

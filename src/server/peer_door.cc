@@ -11,7 +11,7 @@ namespace {
 using cluster::LaneRequest;
 
 constexpr size_t kLooksMax = 128;
-constexpr uint64_t kPatienceUs = 2'000'000;
+constexpr uint64_t kLanePatienceUs = 2'000'000;
 
 }  // namespace
 
@@ -20,7 +20,7 @@ void PeerDoor::take(int descriptor) {
   const uint64_t id = ++looked_;
   const auto request = std::make_shared<LaneRequest>();
   looks_[id] = loop_.peek_socket(
-      descriptor, {cluster::kLanePeekBytes, kPatienceUs},
+      descriptor, {cluster::kLanePeekBytes, kLanePatienceUs},
       [request](std::string_view bytes) {
         *request = cluster::peek_lane(bytes);
         return request->state != LaneRequest::State::incomplete;

@@ -1,13 +1,14 @@
 """The frame of the Python tests here: unittest cases that share one fresh server per class.
 
-Every test program takes --server PATH (and --option NAME=VALUE, --threads N); the rest of its
-arguments goes to unittest, so `redis_py_test.py --server PATH -v RedisPy.test_scan` works.
+Every test program takes --server PATH (and --option NAME=VALUE, --threads N, --nodes N, which has a
+cluster stand for the server: connections go to its nodes in turns); the rest of its arguments goes to unittest, so `redis_py_test.py --server PATH -v RedisPy.test_scan` works.
 """
 
 import argparse
 import sys
 import unittest
 
+import cluster
 import server as server_module
 
 _arguments = None
@@ -19,11 +20,7 @@ class ServerCase(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.server = server_module.Server(
-            _arguments.server,
-            threads=_arguments.threads,
-            options=server_module.parse_options(_arguments.option),
-        )
+        cls.server = cluster.start_server(_arguments)
         cls.addClassCleanup(cls.server.close)
         cls.server.start()
 
@@ -43,7 +40,6 @@ def main():
     __main__."""
     global _arguments
     parser = argparse.ArgumentParser(add_help=False)
-    server_module.add_server_arguments(parser)
-    parser.add_argument("--threads", type=int, default=1)
+    cluster.add_cluster_arguments(parser)
     _arguments, rest = parser.parse_known_args()
     unittest.main(module="__main__", argv=[sys.argv[0], *rest])

@@ -153,6 +153,10 @@ class Server:
         except OSError:
             return False
 
+    def one_node(self):
+        """What a Cluster has several of."""
+        return self
+
     def connect(self, protocol=2, timeout_s=30):
         return wire.Connection(self.port, protocol=protocol, timeout_s=timeout_s)
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""linearize.py and history_check on one running server: what they record must be accepted, and
-refused once the recording is spoiled.
+"""linearize.py and history_check on a running server, or with --nodes on a healthy cluster through
+all of its nodes: what they record must be accepted, and refused once the recording is spoiled.
 
-One server is linearizable, so a refusal means that the server, the recorder or the checker is
-wrong. That the pair can refuse at all is shown on the same recording: a GET is given a value that a
+Both are linearizable, so a refusal means that the server, the recorder or the checker is wrong.
+That the pair can refuse at all is shown on the same recording: a GET is given a value that a
 completed SET had replaced, SETs are left out, and a client's clock is shifted.
 """
 
@@ -14,8 +14,8 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import cluster
 import linearize
-import server as server_module
 
 CLIENT, KEY, KIND, ARGUMENT, INVOKED, RETURNED, RESULT = range(7)
 
@@ -86,12 +86,11 @@ SPOILED = (read_stale, lose_writes, shift_clock)
 def run(arguments, directory):
     """Returns descriptions of what went wrong."""
     recording = directory / "history"
-    with server_module.Server(
-        arguments.server, threads=2, options=server_module.parse_options(arguments.option)
-    ) as server:
+    with cluster.start_server(arguments) as server:
+        nodes = getattr(server, "addresses", [f"127.0.0.1:{server.port}"])
         code = linearize.main(
             [
-                f"--node=127.0.0.1:{server.port}",
+                *(f"--node={node}" for node in nodes),
                 f"--output={recording}",
                 f"--clients={arguments.clients}",
                 f"--keys={arguments.keys}",
@@ -122,7 +121,8 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    server_module.add_server_arguments(parser)
+    cluster.add_cluster_arguments(parser)
+    parser.set_defaults(threads=2)
     parser.add_argument("--checker", required=True, help="the program history_check")
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--keys", type=int, default=8)

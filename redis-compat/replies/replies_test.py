@@ -13,19 +13,21 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import cluster
 import script
 import server as server_module
 import wire
 
 HERE = pathlib.Path(__file__).resolve().parent
 QUIET_S = 0.2
+OF_A_LONE_NODE = ("cluster",)
 
 
 class Peer:
     """One of the two servers as a script sees it: a connection that directives replace."""
 
     def __init__(self, server, protocol):
-        self._server = server
+        self._server = server.one_node()  # the same for all connections: passwords are a node's
         self._protocol = protocol
         self._connection = None
         self.reconnect(plain=False)
@@ -132,20 +134,17 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    server_module.add_server_arguments(parser)
+    cluster.add_cluster_arguments(parser)
     parser.add_argument("--reference", default="redis-server", help="the Redis to compare with")
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("scripts", nargs="*", help="names of scripts (default: all)")
     arguments = parser.parse_args()
     paths = [HERE / f"{name.removesuffix('.txt')}.txt" for name in arguments.scripts] or sorted(
-        HERE.glob("*.txt")
+        path for path in HERE.glob("*.txt") if arguments.nodes == 1 or path.stem not in OF_A_LONE_NODE
     )
     compared, differences = 0, []
-    with server_module.Server(
-        arguments.server,
-        threads=arguments.threads,
-        options=server_module.parse_options(arguments.option),
-    ) as subject, server_module.Server(arguments.reference) as reference:
+    with cluster.start_server(arguments) as subject, server_module.Server(
+        arguments.reference
+    ) as reference:
         for path in paths:
             for protocol in (2, 3):
                 count, found = run_script(path, subject, reference, protocol)

@@ -398,6 +398,7 @@ void GossipOfMembers::hear(const NodeId& from, const GossipMessage& message) {
     if (list_.find(from) != nullptr) send_list(from, Kind::exchange_reply);
     return;
   }
+  if (lists && !beliefs_.watches(from) && !observer_.admits(from, message.news.members)) return;
   const uint64_t own_digest = list_.digest();
   hear_news(message.news, lists);
   switch (message.kind) {

@@ -180,6 +180,12 @@ void PeerLinks::on_ready(PeerLink& link) {
   if (std::exchange(held.stranger, false)) {
     --strangers_;
     ++statistics_.accepted;
+    // Who was away is evidently back, and waits for answers, which go the other way.
+    const auto back = routes_.find(node);
+    if (back != routes_.end()) {
+      back->second.failures = 0;
+      back->second.retry_at_us = 0;
+    }
     return;
   }
   ++statistics_.connected;

@@ -31,9 +31,12 @@ std::optional<int64_t> integer_argument(CommandContext& context, size_t index,
   return value;
 }
 
+std::string wrong_arity_text(const CommandSpec& spec) {
+  return "ERR wrong number of arguments for '" + std::string(spec.full_name) + "' command";
+}
+
 void reply_wrong_arity(CommandContext& context) {
-  context.reply.error("ERR wrong number of arguments for '" + std::string(context.spec.full_name) +
-                      "' command");
+  context.reply.error(wrong_arity_text(context.spec));
 }
 
 void reply_invalid_expire_time(CommandContext& context) {

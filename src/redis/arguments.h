@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "quorate/redis/command_context.h"
@@ -19,6 +20,7 @@ std::optional<int64_t> integer_argument(CommandContext& context, size_t index,
                                         std::string_view error = kNotAnInteger);
 
 // "ERR wrong number of arguments …", for what the command table's arity cannot say.
+std::string wrong_arity_text(const CommandSpec& spec);
 void reply_wrong_arity(CommandContext& context);
 
 // How an argument names a moment.

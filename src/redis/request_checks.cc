@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "redis/arguments.h"
+
 namespace quorate::redis {
 namespace {
 
@@ -59,7 +61,7 @@ bool check_request(const Request& request, const ClientState& client, ShardEngin
   if (!spec->arity_fits(request.args.size())) {
     ++statistics.error_replies;
     ++statistics.rejected[spec->id];
-    reply.error("ERR wrong number of arguments for '" + std::string(spec->full_name) + "' command");
+    reply.error(wrong_arity_text(*spec));
     return false;
   }
   if (!client.authenticated && !spec->has(command_flag::kNoAuth)) {

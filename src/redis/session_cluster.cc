@@ -6,6 +6,7 @@
 
 #include "quorate/redis/session.h"
 
+#include "redis/arguments.h"
 #include "redis/cluster_batch.h"
 #include "redis/split_request.h"
 
@@ -42,6 +43,10 @@ Session::Next Session::run_in_cluster(const Request& request) {
     return Next::go_on;
   }
   if (!pending_.empty()) return Next::stop;
+  if (!SplitRequest::divides(request)) {
+    ReplyWriter(out_, client_.protocol).error(wrong_arity_text(*request.spec));
+    return Next::go_on;
+  }
   const auto split = std::make_shared<SplitRequest>(
       engine_.commands(), request, std::make_shared<Place>(shared_from_this(), request));
   for (size_t i = 0; i < split->size(); ++i) add_to_cluster(split->part(i), split->sink(i));

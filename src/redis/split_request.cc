@@ -28,6 +28,12 @@ class SplitRequest::Part : public ReplySink {
   size_t index_;
 };
 
+bool SplitRequest::divides(const Request& request) {
+  const CommandSpec& spec = *request.spec;
+  const auto step = static_cast<size_t>(spec.key_step);
+  return static_cast<size_t>(spec.first_key) + request.keys.size() * step == request.args.size();
+}
+
 SplitRequest::SplitRequest(const CommandTable& commands, const Request& request,
                            std::shared_ptr<ReplySink> whole)
     : spec_(*request.spec),

@@ -20,8 +20,10 @@ namespace quorate::redis {
 
 class SplitRequest : public std::enable_shared_from_this<SplitRequest> {
  public:
+  // Whether its arguments are so many for each key; else the request is an error.
+  static bool divides(const Request& request);
   // The parts of `request`, whose command has a `per_key`; `whole` gets the reply. What the request
-  // views must stay until the last part() is used.
+  // views must stay until the last part() is used. REQUIRES: divides(request).
   SplitRequest(const CommandTable& commands, const Request& request,
                std::shared_ptr<ReplySink> whole);
 

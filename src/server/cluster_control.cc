@@ -26,10 +26,14 @@ using object::NodeId;
 // Types of messages of the gossip lane.
 constexpr uint8_t kGossipMessage = 1;
 constexpr uint8_t kMeetMessage = 2;  // no body: from now on listen to me
+constexpr uint8_t kRefusal = 3;      // your list is not merged; the body says why
+constexpr size_t kRefusalBytesMax = 512;
 
 constexpr uint64_t kSaveRetryUs = 1'000'000;
 constexpr uint64_t kFarewellUs = 2'000'000;  // for the news to spread that this node leaves
 constexpr uint64_t kMicrosecondsPerMs = 1'000;
+// Of the setting that a node announces because it holds data: above all that empty ones agree upon.
+constexpr uint64_t kFixedSeedVersion = 1 << 20;
 constexpr unsigned kLifeBits = 32, kRestartBits = 16;
 
 std::string_view liveness_text(Liveness liveness) {
@@ -67,6 +71,7 @@ class ClusterControlImpl final : public ClusterControl,
   void start() override;
   void accept(std::unique_ptr<runtime::Stream> stream) override;
   void end_turn() override;
+  std::vector<ClusterSeed> meetings() const override { return meetings_.of_commands(); }
   const MemberList& members() const override { return gossip_->members(); }
   const std::shared_ptr<const cluster::ClusterView>& view() const override { return view_; }
 
@@ -97,6 +102,7 @@ class ClusterControlImpl final : public ClusterControl,
   void members_changed() override;
   void liveness_changed(const NodeId& member, Liveness liveness) override;
   void removed() override;
+  bool admits(const NodeId& stranger, std::span<const Member> theirs) override;
 
   cluster::PeerLinksSettings links_settings() const;
   PeerHello hello();
@@ -106,6 +112,12 @@ class ClusterControlImpl final : public ClusterControl,
     const Member* const member = members().find(node);
     return member != nullptr && member->belongs();
   }
+  size_t belonging() const {
+    const auto& all = members().members();
+    return static_cast<size_t>(
+        std::ranges::count_if(all, [](const auto& entry) { return entry.second.belongs(); }));
+  }
+  runtime::Status has_room_for(size_t more) const;
   // Of all members this one has the lowest id.
   bool is_first() const {
     const auto first = std::ranges::find_if(
@@ -118,10 +130,13 @@ class ClusterControlImpl final : public ClusterControl,
   }
 
   void make_gossip(MemberList list);
-  // Whether the seed is not to be changed any more: it has been agreed upon, or is needed to find
-  // what is stored.
-  bool seed_is_fixed() {
-    return members().setting(kHashSeedSetting) != nullptr || parts_.host.holds_data();
+  // Whether the seed is not to be changed any more: it is needed to find what is stored, here or
+  // somewhere in the cluster. What was agreed upon among nodes that hold nothing can still change
+  // when they meet others.
+  bool seed_is_fixed() { return agreed_for_good() || parts_.host.holds_data(); }
+  bool agreed_for_good() const {
+    const cluster::Setting* const setting = members().setting(kHashSeedSetting);
+    return setting != nullptr && setting->version >= kFixedSeedVersion;
   }
   void fix_seed();
   void agree_on_seed();
@@ -140,6 +155,7 @@ class ClusterControlImpl final : public ClusterControl,
   Meetings meetings_;
   LogLimiter refusals_{parts_.loop};
   std::set<NodeId> met_;  // to be listened to although they are no members yet
+  std::pair<NodeId, cluster::NodeAddress> refused_;  // the last one, who is yet to be told
   std::unique_ptr<cluster::Gossip> gossip_;
   uint64_t restarts_ = 0;  // of gossip
   bool started_ = false, was_alone_ = true, leaving_ = false;
@@ -200,9 +216,11 @@ void ClusterControlImpl::start() {
   end_turn();
   gossip_->start();
   agree_on_seed();
-  if (settings_.serves_alone) return;
   for (const ClusterSeed& seed : settings_.seeds) {
-    meetings_.begin(Meetings::Kind::seed, seed.host, seed.peer_port);
+    meetings_.attempt(meetings_.add(Meetings::Kind::seed, seed));
+  }
+  for (const ClusterSeed& seed : settings_.meet_again) {
+    meetings_.attempt(meetings_.add(Meetings::Kind::command, seed));
   }
 }
 
@@ -210,16 +228,18 @@ void ClusterControlImpl::start() {
 
 // Whoever meets this node must learn the seed that it cannot change.
 void ClusterControlImpl::fix_seed() {
-  if (members().setting(kHashSeedSetting) != nullptr || !parts_.host.holds_data()) return;
-  gossip_->announce(seed_setting(seed_, settings_.node));
+  if (agreed_for_good() || !parts_.host.holds_data()) return;
+  cluster::Setting fixed = seed_setting(seed_, settings_.node);
+  fixed.version = kFixedSeedVersion;
+  gossip_->announce(fixed);
 }
 
 // Among members who all hold nothing the one with the lowest id says which seed it shall be.
 void ClusterControlImpl::agree_on_seed() {
+  if (members().size() > 1) fix_seed();
   const cluster::Setting* const setting = members().setting(kHashSeedSetting);
   if (setting == nullptr) {
-    if (members().size() == 1) return;
-    if (parts_.host.holds_data() || is_first()) {
+    if (members().size() > 1 && is_first()) {
       gossip_->announce(seed_setting(seed_, settings_.node));
     }
     return;
@@ -237,10 +257,20 @@ void ClusterControlImpl::agree_on_seed() {
 // ---- meeting
 
 runtime::Status ClusterControlImpl::meet(const std::string& host, uint16_t peer_port) {
-  if (settings_.serves_alone) return runtime::fail(kServesAloneError);
-  parts_.host.look_for_data(
-      [this, host, peer_port] { meetings_.begin(Meetings::Kind::command, host, peer_port); });
+  if (auto room = has_room_for(1); !room) return room;
+  // Known at once, so that a restart in between does not forget it.
+  const uint64_t meeting = meetings_.add(Meetings::Kind::command, {host, peer_port});
+  parts_.host.look_for_data([this, meeting] { meetings_.attempt(meeting); });
   return {};
+}
+
+runtime::Status ClusterControlImpl::has_room_for(size_t more) const {
+  const unsigned copies = quorum_of(members()).replicas;
+  if (settings_.transfers_slots || belonging() + more <= copies) return {};
+  return runtime::fail(fmt::format(
+      "the cluster would have more members than there are copies of a key ({}), and slots are not "
+      "transferred to further members yet",
+      copies));
 }
 
 void ClusterControlImpl::introduce(const NodeId& node) {
@@ -248,6 +278,25 @@ void ClusterControlImpl::introduce(const NodeId& node) {
   fix_seed();
   links_.send(node, kMeetMessage, {});
   gossip_->exchange_with(node);
+}
+
+// Both sides would come to the same, but only if they count copies alike: who is asked says it.
+bool ClusterControlImpl::admits(const NodeId& stranger, std::span<const Member> theirs) {
+  const auto more = std::ranges::count_if(
+      theirs, [this](const Member& member) { return member.belongs() && !belongs(member.id); });
+  const auto room = has_room_for(static_cast<size_t>(more));
+  if (room) return true;
+  const std::string& reason = room.error().message;
+  if (refusals_.is_news(object::node_id_text(stranger))) {
+    spdlog::warn("Node {} cannot join: {}", name_of(stranger), reason);
+  }
+  met_.erase(stranger);
+  const auto record = std::ranges::find(theirs, stranger, &Member::id);
+  if (record != theirs.end()) {
+    refused_ = {stranger, record->address};
+    links_.send(stranger, kRefusal, reason);
+  }
+  return false;
 }
 
 void ClusterControlImpl::accept(std::unique_ptr<runtime::Stream> stream) {
@@ -360,13 +409,17 @@ void ClusterControlImpl::go_alone() {
 
 std::optional<cluster::NodeAddress> ClusterControlImpl::address_of(const NodeId& node) {
   const Member* const member = members().find(node);
-  if (member == nullptr || member->address.ip.empty()) return std::nullopt;
-  return member->address;
+  const cluster::NodeAddress& address = member == nullptr ? refused_.second : member->address;
+  if ((member == nullptr && refused_.first != node) || address.ip.empty()) return std::nullopt;
+  return address;
 }
 
 void ClusterControlImpl::on_message(const NodeId& from, uint8_t type, std::string_view body) {
   if (type == kMeetMessage) {
     met_.insert(from);
+  } else if (type == kRefusal) {
+    met_.erase(from);
+    meetings_.refused(from, std::string(body.substr(0, kRefusalBytesMax)));
   } else if (type == kGossipMessage && (met_.contains(from) || members().find(from) != nullptr)) {
     gossip_->receive(from, body);
   }

@@ -39,14 +39,15 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", log.error().message.c_str());
     return EXIT_FAILURE;
   }
+  Node::Start start{config, command_line->config_file, command_line->warnings, QUORATE_VERSION};
   for (;;) {
-    auto node =
-        Node::start({config, command_line->config_file, command_line->warnings, QUORATE_VERSION});
+    auto node = Node::start(start);
     if (!node) {
       std::fprintf(stderr, "%s\n", node.error().message.c_str());
       return EXIT_FAILURE;
     }
     const bool clean = (*node)->run();
     if (!(*node)->restarts()) return clean ? EXIT_SUCCESS : EXIT_FAILURE;
+    start.meet_again = (*node)->meetings();
   }
 }

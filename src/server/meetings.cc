@@ -18,22 +18,30 @@ constexpr uint64_t kAnswerUs = 1'000'000;   // for the exchange of lists
 }  // namespace
 
 std::string Meetings::Meeting::name() const {
-  return fmt::format("{} {}:{}", kind == Kind::seed ? "Seed" : "CLUSTER MEET", host, port);
+  return fmt::format("{} {}:{}", kind == Kind::seed ? "Seed" : "CLUSTER MEET", whom.host,
+                     whom.peer_port);
 }
 
-void Meetings::begin(Kind kind, const std::string& host, uint16_t port) {
+uint64_t Meetings::add(Kind kind, const ClusterSeed& whom) {
   const uint64_t id = ++begun_;
   Meeting& meeting = meetings_[id];
   meeting.kind = kind;
-  meeting.host = host;
-  meeting.port = port;
+  meeting.whom = whom;
   meeting.give_up_us = now_us() + kMeetingPatienceUs;
-  attempt(id);
+  return id;
+}
+
+std::vector<ClusterSeed> Meetings::of_commands() const {
+  std::vector<ClusterSeed> wanted;
+  for (const auto& [id, meeting] : meetings_) {
+    if (meeting.kind == Kind::command) wanted.push_back(meeting.whom);
+  }
+  return wanted;
 }
 
 void Meetings::attempt(uint64_t id) {
-  const Meeting& meeting = meetings_.at(id);
-  parts_.links().meet(meeting.host, meeting.port,
+  const ClusterSeed& whom = meetings_.at(id).whom;
+  parts_.links().meet(whom.host, whom.peer_port,
                       [this, id](runtime::Result<NodeId> met) { reached(id, std::move(met)); });
 }
 
@@ -50,6 +58,7 @@ void Meetings::reached(uint64_t id, runtime::Result<NodeId> met) {
     meetings_.erase(at);
     return;
   }
+  meeting.reached = *met;
   parts_.introduce(*met);
   meeting.timer =
       parts_.loop.start_timer(kAnswerUs, 0, [this, id, node = *met] { check(id, node); });
@@ -62,6 +71,14 @@ void Meetings::check(uint64_t id, const NodeId& node) {
   meetings_.erase(at);
 }
 
+void Meetings::refused(const NodeId& node, const std::string& reason) {
+  std::vector<uint64_t> with;
+  for (const auto& [id, meeting] : meetings_) {
+    if (meeting.reached == node) with.push_back(id);
+  }
+  for (const uint64_t id : with) failed(id, reason, true);
+}
+
 void Meetings::failed(uint64_t id, const std::string& reason, bool for_good) {
   Meeting& meeting = meetings_.at(id);
   const bool seed = meeting.kind == Kind::seed;
@@ -71,6 +88,7 @@ void Meetings::failed(uint64_t id, const std::string& reason, bool for_good) {
     meetings_.erase(id);
     return;
   }
+  meeting.reached.reset();
   if (meeting.failures == 0) spdlog::warn("{} has not worked yet: {}", meeting.name(), reason);
   const unsigned doublings = seed ? std::min(meeting.failures, kRetryDoublingsMax) : 0;
   ++meeting.failures;

@@ -9,10 +9,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "quorate/cluster/peer_links.h"
 #include "quorate/runtime/loop.h"
+#include "quorate/server/cluster_control.h"
 
 namespace quorate::server {
 
@@ -30,13 +33,19 @@ class Meetings {
 
   explicit Meetings(Parts parts) : parts_(std::move(parts)) {}
 
-  void begin(Kind kind, const std::string& host, uint16_t port);
+  // Returns what attempt() begins.
+  uint64_t add(Kind kind, const ClusterSeed& whom);
+  void attempt(uint64_t id);
+  // The node will not have us.
+  void refused(const object::NodeId& node, const std::string& reason);
+  // Whom a command wants to meet, and it has not ended.
+  std::vector<ClusterSeed> of_commands() const;
 
  private:
   struct Meeting {
     Kind kind = Kind::command;
-    std::string host;
-    uint16_t port = 0;
+    ClusterSeed whom;
+    std::optional<object::NodeId> reached;
     unsigned failures = 0;
     uint64_t give_up_us = 0;
     std::unique_ptr<runtime::Timer> timer;
@@ -45,7 +54,6 @@ class Meetings {
   };
 
   uint64_t now_us() const { return parts_.loop.clock().monotonic_us(); }
-  void attempt(uint64_t id);
   void reached(uint64_t id, runtime::Result<object::NodeId> met);
   void check(uint64_t id, const object::NodeId& node);
   void failed(uint64_t id, const std::string& reason, bool for_good);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <csignal>
 #include <map>
 #include <spdlog/spdlog.h>
@@ -15,6 +14,8 @@
 #include "quorate/server/log.h"
 #include "quorate/storage/recovery.h"
 
+#include "server/listeners.h"
+#include "server/log_limiter.h"
 #include "server/peer_door.h"
 #include "server/settings_of.h"
 #include "server/shard_thread.h"
@@ -58,12 +59,14 @@ class NodeImpl final : public Node, public redis::ServerControl, private Cluster
         random_(runtime::make_system_random()),
         files_(runtime::make_posix_file_system()),
         loop_(runtime::UvLoop::make()),
-        config_(start_.config, [this](const ConfigStore::Snapshot& config) { apply(*config); }) {
+        config_(start_.config, [this](const ConfigStore::Snapshot& config) { apply(*config); }),
+        log_limiter_(*loop_),
+        listeners_(*loop_) {
     redis::register_all_commands(commands_);
   }
 
   ~NodeImpl() override {
-    listeners_.clear();
+    listeners_.close();
     door_.reset();
     for (auto& shard : shards_) shard->loop().stop();
     for (auto& shard : shards_) shard->join();
@@ -78,6 +81,7 @@ class NodeImpl final : public Node, public redis::ServerControl, private Cluster
   runtime::Status open();
   bool run() override;
   bool restarts() const override { return wanted_seed_.has_value(); }
+  std::vector<ClusterSeed> meetings() const override { return cluster_->meetings(); }
 
   // redis::ServerControl
   runtime::Executor& executor() override { return *loop_; }
@@ -110,13 +114,13 @@ class NodeImpl final : public Node, public redis::ServerControl, private Cluster
   runtime::Status recover();
   runtime::Status open_cluster();
   runtime::Status listen();
-  runtime::Status listen_on(uint16_t port, const std::function<void(int)>& on_accept);
   bool anything_written() const;
   void shard_looked(uint64_t id, bool written);
   void take_over_seed();
   void watch_first_checkpoints();
   void show_banner() const;
   void accept(int descriptor);
+  void accept_node(int descriptor);
   void apply(const Config& config);
   void stop();
   void shard_stopped(bool clean);
@@ -132,6 +136,7 @@ class NodeImpl final : public Node, public redis::ServerControl, private Cluster
   cluster::NodeIdentity identity_;
   bool identity_found_ = false;
   ConfigStore config_;
+  LogLimiter log_limiter_;
   std::unique_ptr<ClusterControl> cluster_;
   redis::ServerFacts facts_;
   std::unique_ptr<storage::RowStore> rows_;
@@ -140,7 +145,7 @@ class NodeImpl final : public Node, public redis::ServerControl, private Cluster
   std::vector<std::unique_ptr<runtime::Executor>> cold_pool_;
   std::unique_ptr<ActorRegistry> actors_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
-  std::vector<std::unique_ptr<runtime::Listener>> listeners_;
+  Listeners listeners_;
   std::unique_ptr<PeerDoor> door_;
   struct Look {  // for data, by all shards
     size_t missing = 0;
@@ -264,7 +269,7 @@ runtime::Status NodeImpl::open_shards() {
   ShardThread::Shared shared{
       *files_, *rows_, *cold_reader_, *sync_thread_, *checkpoint_thread_, *actors_, commands_,
       *this,   {}};
-  if (!start_.serves_alone) shared.peers = data_links_settings(config, identity_);
+  shared.peers = data_links_settings(config, identity_);
   const object::ActorId actor = *identity_.actors.find(identity_.actor());
   for (unsigned i = 0; i < threads; ++i) {
     const storage::Journal::Options journal{
@@ -341,49 +346,16 @@ void NodeImpl::watch_first_checkpoints() {
 
 runtime::Status NodeImpl::listen() {
   const Config& config = start_.config;
-  const auto on_accept = [this](int descriptor) { accept(descriptor); };
-  const int backlog = static_cast<int>(config.tcp_backlog);
-  if (config.port != 0) {
-    if (auto status = listen_on(config.port, on_accept); !status) return status;
-  }
-  if (!config.unixsocket.empty()) {
-    auto listener =
-        loop_->listen_unix(config.unixsocket, backlog, config.unixsocketperm, on_accept);
-    if (!listener) return std::unexpected(listener.error());
-    listeners_.push_back(std::move(*listener));
-  }
-  if (listeners_.empty()) return runtime::fail("Configured to not listen anywhere, exiting.");
-  if (start_.serves_alone) return {};
-  if (peer_port(config) == 0) {
-    return runtime::fail("There is no port for other nodes: set cluster-port");
-  }
-  return listen_on(peer_port(config), [this](int descriptor) { door_->take(descriptor); });
-}
-
-runtime::Status NodeImpl::listen_on(uint16_t port, const std::function<void(int)>& on_accept) {
-  const int backlog = static_cast<int>(start_.config.tcp_backlog);
-  for (std::string address : start_.config.bind) {
-    const bool optional = address.starts_with('-');
-    if (optional) address.erase(0, 1);
-    auto listener = loop_->listen_tcp(address, port, backlog, on_accept);
-    if (listener) {
-      listeners_.push_back(std::move(*listener));
-      continue;
-    }
-    const int code = listener.error().code;
-    const bool unavailable = code == EADDRNOTAVAIL || code == EAFNOSUPPORT;
-    if (!optional || !unavailable) return std::unexpected(listener.error());
-  }
-  return {};
+  auto status = listeners_.open_for_clients(config, [this](int socket) { accept(socket); });
+  if (!status) return status;
+  const bool in_cluster = cluster_->members().size() > 1;
+  return listeners_.open_for_nodes(config, in_cluster, [this](int socket) { accept_node(socket); });
 }
 
 // ---- the cluster
 
 runtime::Status NodeImpl::open_cluster() {
   const Config& config = start_.config;
-  if (start_.serves_alone && !config.cluster_seeds.empty()) {
-    return runtime::fail(std::string("cluster-seeds: ") + kServesAloneError);
-  }
   ClusterControlSettings settings = cluster_settings(config);
   settings.node = identity_.node;
   settings.epoch = identity_.epoch;
@@ -392,13 +364,12 @@ runtime::Status NodeImpl::open_cluster() {
   settings.file = path("members");
   settings.machine = runtime::host_name();
   settings.shards = static_cast<uint16_t>(shards_.size());
-  settings.serves_alone = start_.serves_alone;
+  settings.meet_again = start_.meet_again;
   auto control =
       ClusterControl::make({*loop_, *loop_, *random_, *files_, *this}, std::move(settings));
   if (!control) return std::unexpected(control.error());
   cluster_ = std::move(*control);
   loop_->set_turn_end([this] { cluster_->end_turn(); });
-  if (start_.serves_alone) return {};
   holds_data_ = anything_written();
   door_ = std::make_unique<PeerDoor>(
       *loop_, PeerDoor::Ways{[this](int descriptor) {
@@ -467,7 +438,6 @@ void NodeImpl::show_banner() const {
   spdlog::info("Recovered {} keys in {} ms ({} journal records)", facts_.recovered_keys,
                facts_.recovery_ms, recovery_.records);
   if (config.port != 0) spdlog::info("Listening on port {}", config.port);
-  if (!start_.serves_alone) spdlog::info("Listening for nodes on port {}", peer_port(config));
   if (!config.unixsocket.empty()) spdlog::info("Listening on {}", config.unixsocket);
   spdlog::info("Ready to accept connections");
 }
@@ -525,6 +495,18 @@ void NodeImpl::accept(int descriptor) {
   next_shard_ = (next_shard_ + 1) % shards_.size();
 }
 
+void NodeImpl::accept_node(int descriptor) {
+  const Config& config = *config_.current();
+  if (config.protected_mode && config.cluster_secret.empty() &&
+      !runtime::is_local_socket(descriptor)) {
+    constexpr const char* kReason =
+        "Protected mode: nodes of other machines are refused while there is no cluster-secret";
+    if (log_limiter_.is_news(kReason)) spdlog::warn(kReason);
+    return runtime::refuse_socket(descriptor, {});
+  }
+  door_->take(descriptor);
+}
+
 void NodeImpl::apply(const Config& config) {
   set_log_level(config.loglevel);
   max_clients_ = config.maxclients;
@@ -562,7 +544,7 @@ void NodeImpl::shutdown(redis::ShutdownMode mode, std::function<void(std::string
 
 void NodeImpl::stop() {
   if (std::exchange(stopping_, true)) return;
-  listeners_.clear();
+  listeners_.close();
   door_.reset();
   looks_.clear();
   for (auto& shard : shards_) {

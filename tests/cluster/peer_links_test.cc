@@ -181,6 +181,21 @@ TEST_F(PeerLinksTest, APeerThatComesBackIsConnectedAnew) {
   EXPECT_THAT(two.bodies(), ElementsAre("b"));
 }
 
+TEST_F(PeerLinksTest, WhoConnectsIsAnsweredAtOnceHoweverLongItWasAway) {
+  Host& one = add(1);
+  for (unsigned i = 0; i < 600; ++i) {
+    one.send(2, "lost");
+    world_.run_for(100'000);
+  }
+  Host& two = add(2);
+  two.send(1, "question");
+  world_.run_for(kSecond / 10);
+  ASSERT_THAT(one.bodies(), ElementsAre("question"));
+  one.send(2, "answer");
+  world_.run_for(kSecond / 10);
+  EXPECT_THAT(two.bodies(), ElementsAre("answer"));
+}
+
 TEST_F(PeerLinksTest, MeetingTellsWhoIsThereAndKeepsTheConnection) {
   Host& one = add(1);
   Host& two = add(2);

@@ -327,16 +327,84 @@ TEST_P(ClusterControlTest, ATurnPublishesOnceAtMost) {
   EXPECT_EQ(cluster_.node(1).host.views, views) << "nothing changed";
 }
 
-TEST_P(ClusterControlTest, AReleaseThatServesAloneMeetsNobody) {
-  cluster_.node(1).settings.serves_alone = true;
-  cluster_.node(1).settings.seeds = {{"10.0.0.2", kPeerPort}};
-  start({1, 2});
-  const auto met = cluster_.node(1).control->meet("10.0.0.2", kPeerPort);
-  ASSERT_FALSE(met);
-  EXPECT_EQ(met.error().message, kServesAloneError);
+TEST_P(ClusterControlTest, AMeetingUnderWaySurvivesARestart) {
+  start({1, 2, 3});
+  cluster_.meet(1, 2);
+  cluster_.meet(1, 3);
+  cluster_.world.run_for(1'000);
+  ControlCluster::Node& node = cluster_.node(1);
+  node.settings.meet_again = node.control->meetings();
+  ASSERT_EQ(node.settings.meet_again.size(), 2U);
+  cluster_.stop(1);
+  start({1});
   run_for_s(10);
-  EXPECT_TRUE(cluster_.view(1).alone());
-  EXPECT_TRUE(cluster_.view(2).alone());
+  EXPECT_TRUE(cluster_.agree(3)) << cluster_.log();
+  EXPECT_TRUE(node.control->meetings().empty());
+}
+
+// Pairs that agree on a seed of their own at the same time must still become one.
+TEST_P(ClusterControlTest, OneThatMeetsManyAtOnceJoinsThemAll) {
+  start({1, 2, 3, 4, 5});
+  for (unsigned other = 1; other <= 4; ++other) cluster_.meet(5, other);
+  run_for_s(20);
+  EXPECT_TRUE(cluster_.agree(5)) << cluster_.log();
+}
+
+TEST_P(ClusterControlTest, TwoEmptyClustersBecomeOne) {
+  start({1, 2, 3, 4});
+  cluster_.meet(1, 2);
+  cluster_.meet(3, 4);
+  run_for_s(10);
+  cluster_.meet(2, 4);
+  run_for_s(10);
+  EXPECT_TRUE(cluster_.agree(4)) << cluster_.log();
+}
+
+// ---- before slots are transferred
+
+class FullClusterTest : public ClusterControlTest {
+ protected:
+  FullClusterTest() {
+    for (unsigned node = 1; node <= 4; ++node) {
+      cluster_.node(node).settings.transfers_slots = false;
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Seeds, FullClusterTest, testing::Range<uint64_t>(1, 6));
+
+TEST_P(FullClusterTest, TakesNoFurtherMember) {
+  join(3);
+  start({4});
+  const auto met = cluster_.node(1).control->meet("10.0.0.4", kPeerPort);
+  ASSERT_FALSE(met);
+  EXPECT_THAT(met.error().message, HasSubstr("more members than there are copies of a key (3)"));
+  cluster_.meet(4, 2);
+  run_for_s(20);
+  EXPECT_THAT(cluster_.log(), HasSubstr("CLUSTER MEET 10.0.0.2:16379 failed"));
+  EXPECT_TRUE(cluster_.view(4).alone());
+  EXPECT_EQ(cluster_.view(1).members().size(), 3U);
+}
+
+TEST_P(FullClusterTest, TwoClustersThatAreTooManyTogetherStayTwo) {
+  start({1, 2, 3, 4});
+  cluster_.meet(1, 2);
+  cluster_.meet(3, 4);
+  run_for_s(10);
+  cluster_.meet(2, 3);
+  run_for_s(20);
+  for (unsigned node = 1; node <= 4; ++node) {
+    EXPECT_EQ(cluster_.view(node).members().size(), 2U) << node << cluster_.log();
+  }
+}
+
+TEST_P(FullClusterTest, AMemberThatRestartsComesBack) {
+  join(3);
+  cluster_.stop(2);
+  run_for_s(5);
+  start({2});
+  run_for_s(10);
+  EXPECT_TRUE(cluster_.agree(3)) << cluster_.log();
 }
 
 }  // namespace

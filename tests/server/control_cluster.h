@@ -86,7 +86,7 @@ class ControlCluster {
     node.settings.machine = "machine-" + std::to_string(number);
     node.settings.cluster_name = "test";
     node.settings.secret = "s";
-    node.settings.serves_alone = false;
+    node.settings.transfers_slots = true;
     return node;
   }
   void start(unsigned number) {

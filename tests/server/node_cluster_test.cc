@@ -62,11 +62,13 @@ class RunningNode {
 
   void run() {
     thread_ = std::thread([this] {
+      std::vector<ClusterSeed> meetings;
       for (bool again = true; again;) {
-        auto node = Node::start({config_, "", {}, "0.0.0", false});
+        auto node = Node::start({config_, "", {}, "0.0.0", std::move(meetings)});
         ASSERT_TRUE(node) << node.error().message;
         EXPECT_TRUE((*node)->run());
         again = (*node)->restarts();
+        meetings = (*node)->meetings();
         restarts_ += again ? 1 : 0;
       }
     });
@@ -127,6 +129,23 @@ TEST_F(NodesOverSockets, MeetShareASeedAndPart) {
   EXPECT_TRUE(two.answers("CLUSTER INFO", "cluster_known_nodes:1"));
 }
 
+TEST_F(NodesOverSockets, ThreeMeetInQuickSuccession) {
+  RunningNode one, two, three;
+  for (RunningNode* const node : {&one, &two, &three}) node->run();
+  for (RunningNode* const node : {&two, &three}) {
+    const std::string meet = "CLUSTER MEET 127.0.0.1 " + std::to_string(node->config().port) + " " +
+                             std::to_string(node->config().cluster_port);
+    ASSERT_TRUE(one.answers(meet, "+OK\r\n"));
+  }
+  for (RunningNode* const node : {&one, &two, &three}) {
+    EXPECT_TRUE(node->answers("CLUSTER INFO", "cluster_known_nodes:3"));
+  }
+  EXPECT_TRUE(eventually([&] { return one.ring_digest() == three.ring_digest(); }));
+  ASSERT_TRUE(one.answers("SET key value", "+OK\r\n"));
+  EXPECT_TRUE(two.answers("GET key", "$5\r\nvalue\r\n"));
+  EXPECT_TRUE(three.answers("GET key", "$5\r\nvalue\r\n"));
+}
+
 TEST_F(NodesOverSockets, SeedsJoinWithoutACommand) {
   RunningNode one, two;
   two.config().cluster_seeds = {"127.0.0.1:" + std::to_string(one.config().port) + "@" +
@@ -150,19 +169,6 @@ TEST_F(NodesOverSockets, AShardTakesNoStrangersConnection) {
   EXPECT_TRUE(run_loop_until(*loop, [&] { return client.ended(); }));
   handshake.receive(client.received());
   EXPECT_EQ(handshake.state(), cluster::PeerHandshake::State::refused);
-}
-
-TEST_F(NodesOverSockets, AReleaseThatServesAloneRefusesSeeds) {
-  Config config;
-  config.dir = testing::TempDir() + "quorate_alone";
-  config.port = free_port();
-  config.bind = {"127.0.0.1"};
-  config.cluster_seeds = {"127.0.0.1:7000"};
-  config.loglevel = LogLevel::nothing;
-  const auto node = Node::start({config, "", {}, "0.0.0", true});
-  ASSERT_FALSE(node);
-  EXPECT_EQ(node.error().message, std::string("cluster-seeds: ") + kServesAloneError);
-  std::filesystem::remove_all(config.dir);
 }
 
 }  // namespace

@@ -64,6 +64,8 @@ TEST(Cluster, CommandsOverSeveralKeysReachEveryCoordinator) {
   EXPECT_EQ(cluster.run(2, {"TOUCH", "a", "b", "none"}), integer(2));
   EXPECT_EQ(cluster.run(0, {"UNLINK", "a", "b", "none"}), integer(2));
   EXPECT_EQ(cluster.run(1, {"EXISTS", "a", "b", "c"}), integer(1));
+  EXPECT_EQ(cluster.run(1, {"MSET", "a", "1", "b"}),
+            "-ERR wrong number of arguments for 'mset' command\r\n");
 }
 
 TEST(Cluster, PipelinesKeepTheOrderOfEachKey) {

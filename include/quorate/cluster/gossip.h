@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -41,6 +42,10 @@ class GossipObserver {
   virtual void liveness_changed(const object::NodeId& member, Liveness liveness) = 0;
   // Another node has made this one a member that left.
   virtual void removed() = 0;
+  // Whether the list of someone who is no member, `theirs`, is to be merged with ours.
+  virtual bool admits(const object::NodeId& /*stranger*/, std::span<const Member> /*theirs*/) {
+    return true;
+  }
 };
 
 struct GossipSettings {

@@ -12,6 +12,8 @@
 // keys' hashes. A node that never held data takes over the seed of the cluster it joins; two that
 // both do, under different seeds, refuse each other.
 //
+// A cluster that has as many members as there are copies takes no further ones (kTransfersSlots).
+//
 // Invariants: a list is in the file before it is published. A view is published at the end of a
 // turn in which members or liveness changed, at most one a turn; while the disk refuses the list,
 // views have its last members with today's liveness. Errors: make() says what is wrong with the
@@ -34,11 +36,10 @@
 
 namespace quorate::server {
 
-// Until data is replicated, a node must not be joined to others: they would answer for each
-// other's keys. With false, CLUSTER MEET and cluster-seeds do what they say.
-inline constexpr bool kServesAlone = true;
-inline constexpr const char* kServesAloneError =
-    "this release serves alone: nodes can be joined once data is replicated between them";
+// Until slots are transferred to who becomes their replica, a cluster has at most as many members
+// as there are copies: then everyone is a replica of everything, and whoever joins changes no read
+// quorum so that it would miss what a write quorum has. With true, any number may join.
+inline constexpr bool kTransfersSlots = false;
 
 // The node around it, as far as the control plane changes or asks it.
 class ClusterHost {
@@ -75,7 +76,8 @@ struct ClusterControlSettings {
   std::string cluster_name, secret;
   cluster::Quorum quorum;  // of a cluster that begins with this node
   std::vector<ClusterSeed> seeds;
-  bool serves_alone = kServesAlone;
+  std::vector<ClusterSeed> meet_again;  // what CLUSTER MEET had begun before a restart
+  bool transfers_slots = kTransfersSlots;
   cluster::GossipSettings gossip;
 };
 
@@ -100,6 +102,8 @@ class ClusterControl : public redis::ClusterAdmin {
   // To be called at the end of each turn of the loop.
   virtual void end_turn() = 0;
 
+  // Whom CLUSTER MEET is still trying to meet.
+  virtual std::vector<ClusterSeed> meetings() const = 0;
   virtual const cluster::MemberList& members() const = 0;
   // Null before start().
   virtual const std::shared_ptr<const cluster::ClusterView>& view() const = 0;

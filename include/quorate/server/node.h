@@ -25,7 +25,7 @@ class Node {
     std::string config_file;
     std::vector<std::string> warnings;
     std::string version;
-    bool serves_alone = kServesAlone;
+    std::vector<ClusterSeed> meet_again = {};  // what CLUSTER MEET had begun before a restart
   };
 
   static runtime::Result<std::unique_ptr<Node>> start(Start start);
@@ -35,6 +35,8 @@ class Node {
   // After run(): whether a node is to be started in its place, on the same directory, because it
   // has taken over the hash seed of a cluster.
   virtual bool restarts() const = 0;
+  // Whom that node is to meet.
+  virtual std::vector<ClusterSeed> meetings() const = 0;
 };
 
 }  // namespace quorate::server

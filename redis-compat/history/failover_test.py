@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""One node of three goes away under load and comes back: nothing acknowledged may be lost.
+
+Clients write numbers to keys of their own through all nodes and read them back, one command at a
+time. Then one node is killed (SIGKILL) or stopped (SIGSTOP). Its clients go to another node; every
+command that fails later than ROUTING_S after that moment is a failure of the cluster, and so is a
+read that misses what was acknowledged. At the end every key is read through every node, the one
+that came back included. Prints how many commands failed and for how long.
+"""
+
+import argparse
+import pathlib
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import cluster
+import wire
+
+CLIENTS = 12
+KEYS = 50
+TIMEOUT_S = 2
+# A client may meet the silent node twice; the rest is so that a busy machine fails nothing.
+ROUTING_S = 2 * TIMEOUT_S + 4.0
+
+
+class Client(threading.Thread):
+    """Sets its keys to ascending numbers. What a failed SET wrote is uncertain for ever: a node that
+    stands still has it in its socket, and may do it when it goes on, as a single Redis may."""
+
+    def __init__(self, number, nodes, stop):
+        super().__init__()
+        self._number = number
+        self._nodes = nodes
+        self._at = number % len(nodes)
+        self._halt = stop
+        self._connection = None
+        self.known = {}
+        self.uncertain = {}
+        self.commands = 0
+        self.failures = []  # (when, what)
+        self.wrong = []
+
+    def key(self, i):
+        return f"failover:{self._number}:{i}"
+
+    def _call(self, *command):
+        self.commands += 1
+        try:
+            if self._connection is None:
+                port = self._nodes[self._at].port
+                self._connection = wire.Connection(port, timeout_s=TIMEOUT_S)
+            reply = self._connection.call(*command)
+        except OSError as error:
+            self.failures.append((time.monotonic(), repr(error)))
+            self._connection = None
+            self._at = (self._at + 1) % len(self._nodes)
+            return None
+        if isinstance(reply, wire.ReplyError):
+            self.failures.append((time.monotonic(), str(reply)))
+            return None
+        return reply
+
+    def run(self):
+        value = 0
+        while not self._halt.is_set():
+            value += 1
+            key = self.key(value % KEYS)
+            if self._call("SET", key, value) == b"OK":
+                self.known[key] = value
+            else:
+                self.uncertain.setdefault(key, set()).add(value)
+            got = self._call("GET", key)
+            if got is not None and not self.may_be(key, got):
+                self.wrong.append(f"{key} was {got!r}, acknowledged {self.known.get(key)}")
+
+    def may_be(self, key, got):
+        return int(got) == self.known.get(key) or int(got) in self.uncertain.get(key, ())
+
+
+def run(arguments, how):
+    """Returns descriptions of what went wrong."""
+    stop = threading.Event()
+    with cluster.start_server(arguments) as servers:
+        clients = [Client(number, servers.nodes, stop) for number in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        time.sleep(arguments.seconds)
+        victim = servers.nodes[-1]
+        gone = time.monotonic()
+        victim.process.send_signal(how)
+        time.sleep(arguments.seconds + ROUTING_S)
+        stop.set()
+        for client in clients:
+            client.join()
+        failures = judge(clients, gone, how)
+        if how == signal.SIGKILL:
+            victim.process.wait()
+            victim.start()
+        else:
+            victim.process.send_signal(signal.SIGCONT)
+        servers.wait_until_agreed()
+        failures += read_back(clients, servers)
+        if failures:
+            failures.append(servers.log_tail())
+        return failures
+
+
+def judge(clients, gone, how):
+    wrong = [text for client in clients for text in client.wrong]
+    every = sorted(failure for client in clients for failure in client.failures)
+    commands = sum(client.commands for client in clients)
+    last = every[-1][0] - gone if every else 0
+    print(
+        f"{how.name}: {commands} commands, {len(every)} failed, the last {max(last, 0):.2f} s after",
+        flush=True,
+    )
+    wrong += [f"before anything happened: {text}" for when, text in every if when < gone]
+    wrong += [
+        f"{when - gone:.1f} s after: {text}" for when, text in every if when > gone + ROUTING_S
+    ]
+    if commands < 1000:
+        wrong.append(f"only {commands} commands")
+    return wrong[:20]
+
+
+def read_back(clients, servers):
+    wrong = []
+    for node in servers.nodes:
+        with node.connect() as connection:
+            for client in clients:
+                for key in client.known:
+                    got = connection.call("GET", key)
+                    if not isinstance(got, bytes) or not client.may_be(key, got):
+                        wrong.append(f"{key} at {node.port}: {got!r} for {client.known[key]}")
+    return wrong[:20]
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    cluster.add_cluster_arguments(parser)
+    parser.set_defaults(nodes=3)
+    parser.add_argument("--seconds", type=float, default=3, help="before and after, each")
+    arguments = parser.parse_args()
+    failures = []
+    for how in (signal.SIGKILL, signal.SIGSTOP):
+        failures += run(arguments, how)
+    for failure in failures:
+        print("FAILED:", failure)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -47,6 +47,10 @@ void KeyWalk::slice() {
       position_ = slot_begin(slot + ahead);
       continue;
     }
+    if (range_.slots != nullptr && !range_.slots->contains(slot)) {
+      position_ = slot_begin(slot + shape.shards);
+      continue;
+    }
     if (cells == 0 || slots == 0) return go_on();
     --slots;
     const storage::SlotCounts& counts = store_.table().counts(range_.db, slot);

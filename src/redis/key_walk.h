@@ -1,5 +1,5 @@
-// KeyWalk: meets every key of one database on one shard, in order, in bounded slices over loop
-// turns.
+// KeyWalk: meets every key of one database on one shard, or of some of its slots, in order, in
+// bounded slices over loop turns.
 //
 // The order is that of positions, (slot, hash prefix) as one number, which all shards share; a
 // position stays what it is while keys come and go, so a walk can be taken up again from where
@@ -60,6 +60,7 @@ class KeyWalk : public std::enable_shared_from_this<KeyWalk> {
     // least 1.
     uint64_t keys_max = UINT64_MAX;
     uint64_t places_max = UINT64_MAX;
+    const object::SlotSet* slots = nullptr;  // stays until the walk has ended; null: all
   };
 
   // Begins at once; may end at once.

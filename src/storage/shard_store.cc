@@ -161,9 +161,10 @@ void ShardStore::drop(const object::Key& key, Entry* before, const EntryState& s
   mark_dirty(slot, tombstone);
 }
 
-void ShardStore::flush(uint16_t db) {
+void ShardStore::flush(uint16_t db, const object::SlotSet* of) {
   if (!table_.has_database(db)) return;
   for (unsigned slot = shape_.shard; slot < object::kSlots; slot += shape_.shards) {
+    if (of != nullptr && !of->contains(static_cast<uint16_t>(slot))) continue;
     const SlotCounts& slot_counts = table_.counts(db, static_cast<uint16_t>(slot));
     const bool tombstones = replicated_ && slot_counts.cold != 0;
     if (slot_counts.live == 0 && slot_counts.resident == 0 && !tombstones) continue;

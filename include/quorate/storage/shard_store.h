@@ -36,6 +36,7 @@
 #include "quorate/object/counter.h"
 #include "quorate/object/hlc.h"
 #include "quorate/object/key.h"
+#include "quorate/object/slot_set.h"
 #include "quorate/runtime/loop.h"
 #include "quorate/runtime/random.h"
 #include "quorate/storage/cold_reader.h"
@@ -152,8 +153,8 @@ class ShardStore {
   void set_expiry(const object::Key& key, Entry* entry, uint64_t expiry_ms);
   // Removes `entry` if its time has come, counting it as expired. True if it did.
   bool expire_if_due(const object::Key& key, Entry* entry);
-  // Removes every key of the database.
-  void flush(uint16_t db);
+  // Removes every key of the database, or of some of its slots.
+  void flush(uint16_t db, const object::SlotSet* of = nullptr);
 
   // ---- replication
   // At most once; null, as at first, while there are no replicas. It outlives the store.

@@ -9,7 +9,6 @@ namespace quorate::sim {
 namespace {
 
 using history::Kind;
-using history::Operation;
 using history::Result;
 
 constexpr uint64_t kStepUs = 200;
@@ -18,7 +17,7 @@ constexpr uint64_t kPauseUs = 500'000;
 constexpr uint64_t kDisturbanceUs = 1'500'000;
 constexpr uint64_t kPatienceUs = 600'000'000;
 
-redis::Words words_of(const Operation& operation) {
+redis::Words words_of(const history::Operation& operation) {
   switch (operation.kind) {
     case Kind::get:
       return {"GET", operation.key};
@@ -84,8 +83,8 @@ void ClusterHistory::run() {
   }
 }
 
-Operation ClusterHistory::taken(Client& client) {
-  Operation operation = std::move(*client.operation);
+history::Operation ClusterHistory::taken(Client& client) {
+  history::Operation operation = std::move(*client.operation);
   client.operation.reset();
   return operation;
 }
@@ -112,7 +111,7 @@ void ClusterHistory::begin(unsigned number) {
   constexpr std::array kKinds = {Kind::get,  Kind::get,    Kind::get,    Kind::set, Kind::set,
                                  Kind::incr, Kind::set_nx, Kind::append, Kind::del};
   Client& client = clients_[number];
-  Operation operation;
+  history::Operation operation;
   operation.client = number;
   operation.key = "key-" + std::to_string(below(options_.keys));
   operation.kind = kKinds[below(kKinds.size())];
@@ -124,7 +123,7 @@ void ClusterHistory::begin(unsigned number) {
 }
 
 void ClusterHistory::end(Client& client) {
-  Operation operation = taken(client);
+  history::Operation operation = taken(client);
   client.next_at_us = cluster_.world().now_us() + below(kThinkUs);
   const std::string& reply = client.wire->to_client;
   for (const std::string_view refusal : {"-NOQUORUM", "-TRYAGAIN"}) {

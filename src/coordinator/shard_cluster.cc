@@ -67,13 +67,44 @@ runtime::Status ShardCluster::may_change(uint16_t slot) const {
   if (!view_->self_coordinates(slot)) {
     return runtime::fail("TRYAGAIN this node does not coordinate the slot of the key any more");
   }
+  return enough_replicas(slot, "the key");
+}
+
+runtime::Status ShardCluster::enough_replicas(uint16_t slot, std::string_view what) const {
   const auto list = view_->preference_list(slot);
   const auto healthy = static_cast<unsigned>(std::ranges::count_if(
       list, [&](ClusterView::Place place) { return view_->member(place).healthy(); }));
   if (healthy >= view_->quorum().write) return {};
   return runtime::fail("NOQUORUM " + std::to_string(healthy) + " of " +
-                       std::to_string(list.size()) + " replicas of the key can be reached, " +
-                       std::to_string(view_->quorum().write) + " are needed to write it");
+                       std::to_string(list.size()) + " replicas of " + std::string(what) +
+                       " can be reached, " + std::to_string(view_->quorum().write) +
+                       " are needed to write it");
+}
+
+bool ShardCluster::coordinates(const object::SlotSet& slots) const {
+  if (view_ == nullptr) return false;
+  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
+    const auto number = static_cast<uint16_t>(slot);
+    if (slots.contains(number) && !view_->self_coordinates(number)) return false;
+  }
+  return true;
+}
+
+runtime::Status ShardCluster::enough_replicas(const object::SlotSet& slots) const {
+  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
+    const auto number = static_cast<uint16_t>(slot);
+    if (!slots.contains(number)) continue;
+    auto enough = enough_replicas(number, "slot " + std::to_string(slot));
+    if (!enough) return enough;
+  }
+  return {};
+}
+
+runtime::Status ShardCluster::may_change(const object::SlotSet& slots) const {
+  if (!coordinates(slots)) {
+    return runtime::fail("TRYAGAIN this node does not coordinate all of the slots any more");
+  }
+  return enough_replicas(slots);
 }
 
 void ShardCluster::admit(const object::Key& key, Access access, ShardCoordinator::Run run) {

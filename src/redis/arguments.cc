@@ -1,5 +1,8 @@
 #include "redis/arguments.h"
 
+#include <cctype>
+#include <cerrno>
+#include <cstdlib>
 #include <string>
 
 #include "quorate/object/counter.h"
@@ -33,6 +36,16 @@ std::optional<int64_t> integer_argument(CommandContext& context, size_t index,
 
 std::string wrong_arity_text(const CommandSpec& spec) {
   return "ERR wrong number of arguments for '" + std::string(spec.full_name) + "' command";
+}
+
+std::optional<uint64_t> parse_cursor(std::string_view word) {
+  const std::string text(word);
+  char* end = nullptr;
+  errno = 0;
+  const uint64_t cursor = std::strtoul(text.c_str(), &end, 10);
+  const bool blank = std::isspace(static_cast<unsigned char>(text[0])) != 0;
+  if (blank || *end != '\0' || errno == ERANGE) return std::nullopt;
+  return cursor;
 }
 
 void reply_wrong_arity(CommandContext& context) {

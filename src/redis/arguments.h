@@ -19,6 +19,10 @@ inline constexpr std::string_view kNotAnInteger = "ERR value is not an integer o
 std::optional<int64_t> integer_argument(CommandContext& context, size_t index,
                                         std::string_view error = kNotAnInteger);
 
+// The cursor of a SCAN as strtoul() takes it, which Redis uses: an empty word is 0, a negative
+// number wraps around.
+std::optional<uint64_t> parse_cursor(std::string_view word);
+
 // "ERR wrong number of arguments …", for what the command table's arity cannot say.
 std::string wrong_arity_text(const CommandSpec& spec);
 void reply_wrong_arity(CommandContext& context);

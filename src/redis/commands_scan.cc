@@ -4,9 +4,6 @@
 // The cursor is the position up to which everything was met, on every shard; 0 at the start and at
 // the end. Source: Redis 7.2 db.c scanGenericCommand.
 #include <algorithm>
-#include <cctype>
-#include <cerrno>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,21 +15,21 @@
 #include "quorate/redis/shard_engine.h"
 
 #include "redis/arguments.h"
+#include "redis/cluster_scan.h"
 #include "redis/handlers.h"
 #include "redis/key_walk.h"
 
 namespace quorate::redis {
 namespace {
 
-constexpr uint64_t kCountUnlessGiven = 10;
 // Expired keys and tombstones that a call passes by for each key it is asked for.
 constexpr uint64_t kPlacesPerKey = 10;
-constexpr size_t kOptionsBegin = 2;
 
 struct ScanRequest {
   uint16_t db = 0;
   Position from = 0;
-  uint64_t count = kCountUnlessGiven;
+  uint64_t count = kScanCountUnlessGiven;
+  const object::SlotSet* slots = nullptr;
   std::optional<std::string> pattern, type;
 
   bool wants(std::string_view name) const {
@@ -48,22 +45,9 @@ struct ShardScan {
   runtime::Result<Position> reached = kWalkEnd;
 };
 
-// As strtoul() takes it, which Redis uses: an empty word is 0, a negative number wraps around.
-std::optional<Position> cursor_argument(CommandContext& context) {
-  const std::string word(context.args[1]);
-  char* end = nullptr;
-  errno = 0;
-  const Position cursor = std::strtoul(word.c_str(), &end, 10);
-  if (std::isspace(static_cast<unsigned char>(word[0])) != 0 || *end != '\0' || errno == ERANGE) {
-    context.reply.error("ERR invalid cursor");
-    return std::nullopt;
-  }
-  return cursor;
-}
-
 bool parse_options(CommandContext& context, ScanRequest& request) {
   const Args args = context.args;
-  for (size_t at = kOptionsBegin; at < args.size(); at += 2) {
+  for (size_t at = kScanOptionsBegin; at < args.size(); at += 2) {
     const bool has_value = at + 1 < args.size();
     if (has_value && same_name(args[at], "COUNT")) {
       const auto count = integer_argument(context, at + 1);
@@ -91,7 +75,7 @@ void scan_shard(ShardEngine& engine, const ScanRequest& request,
   auto scan = std::make_shared<ShardScan>();
   const uint64_t places = std::min(request.count, UINT64_MAX / kPlacesPerKey) * kPlacesPerKey;
   KeyWalk::start(
-      engine, {request.db, request.from, request.count, places},
+      engine, {request.db, request.from, request.count, places, request.slots},
       [scan, request](Position position, std::string_view name) {
         scan->met.push_back(position);
         if (request.wants(name)) scan->wanted.emplace_back(position, name);
@@ -141,10 +125,12 @@ void reply_scan(ReplyWriter& reply, const ScanRequest& request, std::vector<Shar
 
 void scan_command(CommandContext& context) {
   ScanRequest request;
-  const auto cursor = cursor_argument(context);
-  if (!cursor || !parse_options(context, request)) return;
+  const auto cursor = parse_cursor(context.args[1]);
+  if (!cursor) return context.reply.error("ERR invalid cursor");
+  if (!parse_options(context, request)) return;
   request.db = context.db;
   request.from = *cursor;
+  request.slots = context.slots;
   context.engine.on_every_shard_async<ShardScan>(
       [request](ShardEngine& engine, ShardEngine::Continuation<ShardScan> finish) {
         scan_shard(engine, request, std::move(finish));

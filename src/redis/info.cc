@@ -6,6 +6,7 @@
 
 #include "quorate/redis/session.h"
 
+#include "redis/gathered_request.h"
 #include "redis/handlers.h"
 
 namespace quorate::redis {
@@ -50,12 +51,12 @@ uint64_t sync_lag_ms(const storage::Journal& journal, uint64_t now_us) {
   return now_us > since_us ? (now_us - since_us) / 1000 : 0;
 }
 
-void count_keys(const storage::ShardStore& store, ShardFacts& facts) {
+void count_all_keys(const storage::ShardStore& store, ShardFacts& facts) {
   const storage::Table& table = store.table();
   const storage::ShardStore::Shape& shape = store.shape();
   const auto databases = static_cast<uint16_t>(shape.databases);
   for (uint16_t db = 0; db < databases; ++db) {
-    facts.databases.push_back({store.keys(db), store.volatile_keys(db)});
+    facts.databases.push_back(count_keys(store, db, nullptr));
     if (!table.has_database(db)) continue;
     for (unsigned slot = shape.shard; slot < object::kSlots; slot += shape.shards) {
       facts.changed_keys += table.counts(db, static_cast<uint16_t>(slot)).dirty;
@@ -85,7 +86,7 @@ ShardFacts shard_facts(ShardEngine& engine) {
   ShardFacts facts;
   facts.engine = engine.statistics();
   facts.store = store.statistics();
-  count_keys(store, facts);
+  count_all_keys(store, facts);
   count_client_buffers(engine, facts);
   facts.last_save_ms = last_save_ms(engine);
   facts.dirty_bytes = store.dirty_bytes();
@@ -107,8 +108,7 @@ void ShardFacts::add(const ShardFacts& other) {
   add_statistics(store, other.store);
   databases.resize(std::max(databases.size(), other.databases.size()));
   for (size_t db = 0; db < other.databases.size(); ++db) {
-    databases[db].keys += other.databases[db].keys;
-    databases[db].volatile_keys += other.databases[db].volatile_keys;
+    databases[db].add(other.databases[db]);
   }
   last_save_ms = std::min(last_save_ms, other.last_save_ms);
   changed_keys += other.changed_keys;
@@ -128,23 +128,78 @@ void ShardFacts::add(const ShardFacts& other) {
   writes_refused = writes_refused || other.writes_refused;
 }
 
+namespace {
+
+using Counts = std::vector<KeyCounts>;  // by database
+
+// The part of an answer (Gather::sums): keys and volatile keys of each database.
+void reply_key_counts(CommandContext& context) {
+  context.engine.on_every_shard<Counts>(
+      [slots = context.slots](ShardEngine& engine) {
+        Counts counts;
+        const auto databases = static_cast<uint16_t>(engine.store().shape().databases);
+        for (uint16_t db = 0; db < databases; ++db) {
+          counts.push_back(count_keys(engine.store(), db, slots));
+        }
+        return counts;
+      },
+      [finish = std::make_shared<Finish>(context.defer())](std::vector<Counts> shards) {
+        Counts& all = shards[0];
+        for (size_t i = 1; i < shards.size(); ++i) {
+          for (size_t db = 0; db < all.size(); ++db) all[db].add(shards[i][db]);
+        }
+        (*finish)([&](ReplyWriter& reply) {
+          reply.array(all.size() * 2);
+          for (const KeyCounts& counts : all) {
+            reply.integer(static_cast<int64_t>(counts.keys));
+            reply.integer(static_cast<int64_t>(counts.volatile_keys));
+          }
+        });
+      });
+}
+
+// Replaces what this node has by what the cluster has, as far as it can be reached.
+void with_keys_of_cluster(ShardEngine& engine, const Request& request, ShardFacts shards,
+                          std::move_only_function<void(ShardFacts)> done) {
+  GatheredRequest::start(engine, request, GatheredRequest::Missing::leave_out,
+                         [shards = std::move(shards), done = std::move(done)](
+                             const runtime::Status&, const GatheredReply& reply) mutable {
+                           const std::vector<uint64_t>& sums = reply.sums();
+                           shards.databases.assign(sums.size() / 2, {});
+                           for (size_t db = 0; db < shards.databases.size(); ++db) {
+                             shards.databases[db] = {sums[db * 2], sums[db * 2 + 1]};
+                           }
+                           done(std::move(shards));
+                         });
+}
+
+}  // namespace
+
 void info_command(CommandContext& context) {
+  if (context.slots != nullptr) return reply_key_counts(context);
   const Args args = context.args.subspan(1);
+  Request part;  // what other nodes are asked; its one argument is static
+  part.spec = &context.spec;
+  part.args = {&context.spec.name, 1};
   context.engine.on_every_shard<ShardFacts>(
       shard_facts,
-      [&engine = context.engine, names = std::vector<std::string>(args.begin(), args.end()),
+      [&engine = context.engine, part, names = std::vector<std::string>(args.begin(), args.end()),
        finish = std::make_shared<Finish>(context.defer())](std::vector<ShardFacts> shards) {
         for (size_t i = 1; i < shards.size(); ++i) shards[0].add(shards[i]);
-        const ServerControl& control = engine.control();
-        const NodeFacts facts{control.facts(),
-                              control.memory(),
-                              control.cpu(),
-                              control.connections(),
-                              std::move(shards[0]),
-                              engine.commands(),
-                              engine.loop().clock().wall_ms(),
-                              engine.is_cluster()};
-        (*finish)([&](ReplyWriter& reply) { reply.verbatim("txt", info_text(facts, names)); });
+        const auto reply = [&engine, names, finish](ShardFacts all) {
+          const ServerControl& control = engine.control();
+          const NodeFacts facts{control.facts(),
+                                control.memory(),
+                                control.cpu(),
+                                control.connections(),
+                                std::move(all),
+                                engine.commands(),
+                                engine.loop().clock().wall_ms(),
+                                engine.is_cluster()};
+          (*finish)([&](ReplyWriter& to) { to.verbatim("txt", info_text(facts, names)); });
+        };
+        if (!engine.clustered() || !asks_for_keyspace(names)) return reply(std::move(shards[0]));
+        with_keys_of_cluster(engine, part, std::move(shards[0]), reply);
       });
 }
 

@@ -17,17 +17,15 @@
 #include "quorate/redis/server_control.h"
 #include "quorate/redis/shard_engine.h"
 
-namespace quorate::redis {
+#include "redis/key_counts.h"
 
-struct DatabaseFacts {
-  uint64_t keys = 0, volatile_keys = 0;
-};
+namespace quorate::redis {
 
 // A shard's part, and the sum of all.
 struct ShardFacts {
   EngineStatistics engine;
   storage::StoreStatistics store;  // of the sum: checkpoints are those that every shard completed
-  std::vector<DatabaseFacts> databases;
+  std::vector<KeyCounts> databases;
   uint64_t last_save_ms = 0;
   uint64_t changed_keys = 0, dirty_bytes = 0, cold_keys = 0, table_bytes = 0;
   uint64_t journal_bytes = 0, journal_segments = 0, journal_memory_bytes = 0, journal_syncs = 0;
@@ -57,6 +55,8 @@ struct NodeFacts {
   bool is_cluster = false;
 };
 
+// Whether these names ask for the section about the databases' keys.
+bool asks_for_keyspace(std::span<const std::string> names);
 // The sections of these names (as INFO's arguments; none: the default ones) that exist.
 std::string info_text(const NodeFacts& facts, std::span<const std::string> names);
 

@@ -279,7 +279,7 @@ void write_cluster(const NodeFacts& facts, Section& out) {
 
 void write_keyspace(const NodeFacts& facts, Section& out) {
   for (size_t db = 0; db < facts.shards.databases.size(); ++db) {
-    const DatabaseFacts& database = facts.shards.databases[db];
+    const KeyCounts& database = facts.shards.databases[db];
     if (database.keys == 0) continue;
     out.field(fmt::format("db{}", db),
               fmt::format("keys={},expires={},avg_ttl=0", database.keys, database.volatile_keys));
@@ -318,6 +318,12 @@ bool asks_for(std::span<const std::string> names, const SectionSpec& section) {
 }
 
 }  // namespace
+
+bool asks_for_keyspace(std::span<const std::string> names) {
+  return std::ranges::any_of(kSections, [&](const SectionSpec& section) {
+    return section.write == &write_keyspace && asks_for(names, section);
+  });
+}
 
 std::string info_text(const NodeFacts& facts, std::span<const std::string> names) {
   std::string text;

@@ -11,34 +11,19 @@ constexpr uint8_t kResp3 = 1, kNoTouch = 2;
 constexpr uint8_t kFlags = kResp3 | kNoTouch;
 
 // A request that a peer may have run here: of data, with one key of this shard.
-bool may_run(const CommandSpec* spec, Args args, KeyIndexes& indexes) {
-  if (spec == nullptr || spec->handler == nullptr || !spec->arity_fits(args.size())) return false;
-  const bool data = spec->coordination == Coordination::read ||
-                    spec->coordination == Coordination::write ||
-                    spec->coordination == Coordination::update;
-  return data && keys_of(*spec, args, indexes) && indexes.size() == 1;
-}
-
-bool decode_request(object::ByteReader& in, BatchRun& run, std::vector<std::string_view>& args) {
+bool decode_single(object::ByteReader& in, BatchRun& run, std::vector<std::string_view>& args) {
   ShardEngine& engine = run.engine();
-  const uint64_t db = in.varint();
-  const uint8_t flags = in.byte();
-  args.clear();
-  for (uint64_t left = in.count(1); left > 0; --left) args.push_back(in.sized());
-  const auto& shape = engine.store().shape();
-  if (!in.ok() || args.empty() || db >= shape.databases || (flags & ~kFlags) != 0) return false;
-  const CommandSpec* const spec = engine.commands().find(args);
+  auto request = decode_request(in, engine, args);
+  if (!request) return false;
+  const Coordination coordination = request->spec->coordination;
+  const bool data = coordination == Coordination::read || coordination == Coordination::write ||
+                    coordination == Coordination::update;
   KeyIndexes indexes;
-  if (!may_run(spec, args, indexes)) return false;
-  const auto key =
-      object::Key::of(args[*indexes.begin()], static_cast<uint16_t>(db), engine.hash_seed());
-  if (!shape.owns(key.slot)) return false;
-  run.add({spec,
-           args,
-           {&key, 1},
-           static_cast<uint16_t>(db),
-           (flags & kResp3) != 0 ? 3 : 2,
-           (flags & kNoTouch) != 0});
+  if (!data || !keys_of(*request->spec, args, indexes) || indexes.size() != 1) return false;
+  const auto key = object::Key::of(args[*indexes.begin()], request->db, engine.hash_seed());
+  if (!engine.store().shape().owns(key.slot)) return false;
+  request->keys = {&key, 1};
+  run.add(*request);
   return true;
 }
 
@@ -53,11 +38,31 @@ void encode_request(const Request& request, std::string& out) {
   for (const std::string_view arg : request.args) writer.sized(arg);
 }
 
+std::optional<Request> decode_request(object::ByteReader& in, ShardEngine& engine,
+                                      std::vector<std::string_view>& args) {
+  const uint64_t db = in.varint();
+  const uint8_t flags = in.byte();
+  args.clear();
+  for (uint64_t left = in.count(1); left > 0; --left) args.push_back(in.sized());
+  const bool here = db < engine.store().shape().databases;
+  if (!in.ok() || args.empty() || !here || (flags & ~kFlags) != 0) return std::nullopt;
+  Request request;
+  request.spec = engine.commands().find(args);
+  request.args = args;
+  request.db = static_cast<uint16_t>(db);
+  request.protocol = (flags & kResp3) != 0 ? 3 : 2;
+  request.no_touch = (flags & kNoTouch) != 0;
+  const bool known = request.spec != nullptr && request.spec->handler != nullptr &&
+                     request.spec->arity_fits(args.size());
+  if (!known) return std::nullopt;
+  return request;
+}
+
 bool decode_requests(std::string_view question, BatchRun& run) {
   object::ByteReader in(question);
   std::vector<std::string_view> args;
   while (in.ok() && in.remaining() > 0) {
-    if (!decode_request(in, run, args)) return false;
+    if (!decode_single(in, run, args)) return false;
   }
   return in.ok() && run.size() > 0;
 }

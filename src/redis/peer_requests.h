@@ -12,10 +12,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "quorate/cluster/peer_calls.h"
+#include "quorate/object/codec.h"
 #include "quorate/redis/shard_engine.h"
 
 #include "redis/batch_run.h"
@@ -28,6 +31,10 @@ inline constexpr uint8_t kRequestService = 3;
 inline constexpr std::string_view kTryAgain = "-TRYAGAIN ";
 
 void encode_request(const Request& request, std::string& out);
+// Reads a request, without its keys; `args` keeps its arguments, which view the input. Nothing if
+// it is malformed, or no request for a command and database that are here.
+std::optional<Request> decode_request(object::ByteReader& in, ShardEngine& engine,
+                                      std::vector<std::string_view>& args);
 // Adds the requests of a question to `run`. False if it is malformed; `run` is not to be started.
 bool decode_requests(std::string_view question, BatchRun& run);
 

@@ -7,6 +7,7 @@
 
 #include "redis/cluster_batch.h"
 #include "redis/forwarded_batch.h"
+#include "redis/gathered_request.h"
 #include "redis/request_checks.h"
 #include "redis/turn_input.h"
 
@@ -220,6 +221,10 @@ Session::Next Session::run_request(const Request& request) {
   client_.last_command = request.spec->full_name.data();
   if (request.keys.empty()) {
     if (waits_for_all(request) && !pending_.empty()) return Next::stop;
+    if (engine_.clustered() && is_gathered(*request.spec)) [[unlikely]] {
+      answer_from_cluster(engine_, request, defer());
+      return Next::go_on;
+    }
     run_here(request, reply_place());
     return Next::go_on;
   }

@@ -8,6 +8,7 @@
 
 #include "redis/peer_requests.h"
 #include "redis/request_checks.h"
+#include "redis/slot_requests.h"
 #include "redis/turn_input.h"
 
 namespace quorate::redis {
@@ -44,6 +45,7 @@ ShardEngine::~ShardEngine() = default;
 void ShardEngine::set_shard_cluster(coordinator::ShardCluster* cluster) {
   shard_cluster_ = cluster;
   serve_peer_requests(*this, shard_cluster_->calls());
+  serve_slot_questions(*this, shard_cluster_->calls());
 }
 
 void ShardEngine::open_session(std::unique_ptr<runtime::Stream> stream, uint64_t client_id) {
@@ -99,7 +101,8 @@ void ShardEngine::run(const Request& request, OutputBuffer& out, ClientState* cl
                          request.db,
                          client,
                          request.no_touch,
-                         std::move(make_deferred)};
+                         std::move(make_deferred),
+                         request.slots};
   spec.handler(context);
   if (out.size() > reply_begin && out.data()[reply_begin] == '-') [[unlikely]] {
     ++statistics_.error_replies;

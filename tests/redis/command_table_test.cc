@@ -184,6 +184,28 @@ TEST_F(CommandTableTest, CommandsOverSeveralKeysNameTheOneForEach) {
   EXPECT_GE(several, 6U);
 }
 
+// In a cluster a command about all keys is run by every node for its slots.
+TEST_F(CommandTableTest, CommandsAboutAllKeysSayHowTheyAreGathered) {
+  std::set<std::string_view> gathered;
+  for_each_spec([&](const CommandSpec& of) {
+    SCOPED_TRACE(of.full_name);
+    if (of.gather != Gather::none) gathered.insert(of.full_name);
+    const bool about_all_keys =
+        of.keys.empty() && (of.has(command_flag::kWrite | command_flag::kReadonly) ||
+                            (of.categories & acl_category::kKeyspace) != 0);
+    EXPECT_EQ(of.coordination == Coordination::cluster, about_all_keys);
+    EXPECT_TRUE(!about_all_keys || of.gather != Gather::none);
+    if (of.gather == Gather::none) return;
+    EXPECT_TRUE(of.keys.empty());
+    EXPECT_NE(of.handler, nullptr);
+    EXPECT_NE(of.group, "connection") << "it must wait for what the connection has under way";
+    // What is run by other nodes is not run twice: what changes something may say only OK.
+    EXPECT_EQ(of.has(command_flag::kWrite), of.gather == Gather::ok);
+  });
+  EXPECT_EQ(gathered, (std::set<std::string_view>{"dbsize", "flushall", "flushdb", "info", "keys",
+                                                  "randomkey", "scan"}));
+}
+
 TEST_F(CommandTableTest, FindsKeys) {
   EXPECT_THAT(keys({"GET", "k"}), ElementsAre(1));
   EXPECT_THAT(keys({"set", "k", "v", "EX", "10"}), ElementsAre(1));

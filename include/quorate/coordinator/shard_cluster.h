@@ -23,6 +23,7 @@
 #include "quorate/coordinator/quorum_reads.h"
 #include "quorate/coordinator/replicator.h"
 #include "quorate/coordinator/shard_coordinator.h"
+#include "quorate/object/slot_set.h"
 
 namespace quorate::coordinator {
 
@@ -58,6 +59,12 @@ class ShardCluster final : private cluster::PeerDirectory {
 
   // Nothing if a request for the slot runs on this node.
   std::optional<object::NodeId> route(uint16_t slot, Access access) const;
+  // Whether this node coordinates all of the slots.
+  bool coordinates(const object::SlotSet& slots) const;
+  // Whether all of the slots may be changed here and now. The error is the text of a reply.
+  runtime::Status may_change(const object::SlotSet& slots) const;
+  // Whether enough replicas of each of the slots can be reached to change it, wherever that is.
+  runtime::Status enough_replicas(const object::SlotSet& slots) const;
   // Calls `run` when a command may use the key: resident, and as a read quorum has it. An error is
   // the whole text of the reply; then nothing may be done. REQUIRES: the key is of this shard;
   // `key.name` stays until then.
@@ -67,6 +74,7 @@ class ShardCluster final : private cluster::PeerDirectory {
 
   cluster::PeerCalls& calls() { return calls_; }
   Replicator& replicator() { return replicator_; }
+  const Replicator& replicator() const { return replicator_; }
   QuorumReads& reads() { return reads_; }
 
  private:
@@ -76,6 +84,8 @@ class ShardCluster final : private cluster::PeerDirectory {
   void on_up(const object::NodeId& node) override { replicator_.on_up(node); }
 
   runtime::Status may_change(uint16_t slot) const;
+  // `what` is who lacks them.
+  runtime::Status enough_replicas(uint16_t slot, std::string_view what) const;
 
   ShardCoordinator& coordinator_;
   const unsigned shards_;

@@ -197,6 +197,19 @@ enum class Combine : uint8_t {
   array,  // of all replies, in order
 };
 
+// Of a command that looks at all keys, not at those it names: how a cluster answers it. Each node
+// runs the request for the slots it coordinates (CommandContext::slots), and the answers are put
+// together.
+enum class Gather : uint8_t {
+  none,      // it is about this node alone
+  ok,        // OK, if all say so
+  sum,       // of integers
+  sums,      // of arrays of integers, element by element; run by a handler for a part of its answer
+  elements,  // an array of the elements of all arrays
+  pick,      // one of the answers, each of which says how likely: [weight, answer]
+  pages,     // of one node after the other, as the cursor says
+};
+
 struct CommandSpec {
   std::string_view name;  // lower case; a subcommand's own name ("get" of "config|get")
   std::string_view summary;
@@ -221,6 +234,7 @@ struct CommandSpec {
   // to. In a cluster each key may be at home elsewhere.
   std::string_view per_key = {};
   Combine combine = Combine::ok;
+  Gather gather = Gather::none;
   CommandHandler handler = nullptr;  // null: a container that only has subcommands
 
   // Set by the table.

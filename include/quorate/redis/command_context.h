@@ -3,7 +3,11 @@
 // A command function reads args, works on keys[i] through `space`, and writes exactly one reply.
 // Data commands may run on another shard than their connection's: they must not use `client` (it is
 // null there); node and cluster commands always run on the connection's own shard and may defer()
-// their reply. Keys are resident and loaded when the function runs. Thread: the shard's.
+// their reply. Keys are resident and loaded when the function runs.
+//
+// A command that looks at all keys (CommandSpec::gather) may be asked for some slots of this node
+// alone, by this node or another: then `slots` says which, `client` is null, and its reply is a
+// part of the one that the client gets. Thread: the shard's.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +18,7 @@
 
 #include "quorate/coordinator/key_space.h"
 #include "quorate/object/key.h"
+#include "quorate/object/slot_set.h"
 #include "quorate/redis/client_state.h"
 #include "quorate/redis/command.h"
 #include "quorate/redis/reply_writer.h"
@@ -38,6 +43,7 @@ class CommandContext {
   ClientState* client;                    // null when run for another shard's connection
   bool no_touch;                          // CLIENT NO-TOUCH: reads leave no trace for eviction
   std::function<Finish()> make_deferred;  // set for node and cluster commands
+  const object::SlotSet* slots;           // stays until the reply is finished; null: all
 
   // The i-th declared key, looked up.
   coordinator::KeyRef open(size_t i) {

@@ -64,6 +64,7 @@ struct Request {
   uint16_t db = 0;
   int protocol = 2;
   bool no_touch = false;
+  const object::SlotSet* slots = nullptr;  // CommandContext::slots
 };
 
 class ShardEngine {

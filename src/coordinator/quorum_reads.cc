@@ -41,6 +41,10 @@ struct QuorumReads::Check {
   std::shared_ptr<const ClusterView> view;
   unsigned attempts = 0;
   bool differed = false;
+  // Who has taken in what is shown here, and what that was: if nothing is shown there even so, it
+  // was removed there.
+  NodeId offered_to{};
+  uint64_t offered = 0;
 };
 
 QuorumReads::QuorumReads(Parts parts, QuorumReadSettings settings)
@@ -201,7 +205,15 @@ void QuorumReads::compare_again(const NodeId& from, const CheckRef& check, uint6
     ++statistics_.repaired_here;
     check->differed = true;
     const bool spared = runtime::mutant(runtime::Mutant::write_back_removed);
-    if (spared || digest(check->key) == theirs) return settle_difference(check);
+    const uint64_t ours = digest(check->key);
+    if (spared || ours == theirs) return settle_difference(check);
+    // Nothing of the key is there. Was it never, or was it flushed?
+    const storage::Entry* const entry = coordinator_.store().find(check->key);
+    const bool missing =
+        theirs == 0 && entry != nullptr && entry->form() != storage::Form::tombstone;
+    if (missing && check->offered == ours && check->offered_to == from) {
+      return forget(check->key) ? settle_difference(check) : fail(check);
+    }
     std::string scratch, body;
     const auto state = coordinator_.store().state_of(check->key, scratch);
     if (!state) return settle_difference(check);
@@ -209,11 +221,30 @@ void QuorumReads::compare_again(const NodeId& from, const CheckRef& check, uint6
     writer.add(*state);
     writer.finish(body);
     ++statistics_.repaired_there;
-    replicator_.push(from, body, [this, check](bool applied) {
-      if (applied) return settle_difference(check);
-      no_answer(check);
+    replicator_.push(from, body, [this, from, check, ours, missing](bool applied) {
+      if (!applied) return no_answer(check);
+      if (!missing) return settle_difference(check);
+      check->offered_to = from;
+      check->offered = ours;
+      restart(check);
     });
   });
+}
+
+// Removes what is shown of the key, because a replica that has seen all of it shows nothing: a
+// flush that has not come here yet.
+runtime::Status QuorumReads::forget(const object::Key& key) {
+  std::string scratch;
+  auto change = coordinator_.store().state_of(key, scratch);
+  if (!change) return {};
+  auto removal = object::Delta::decode(scratch);
+  if (!removal) return std::unexpected(removal.error());
+  removal->change.elements.clear();
+  removal->change.seen = removal->dots;
+  scratch.clear();
+  removal->encode(scratch);
+  change->payload = scratch;
+  return coordinator_.store().apply(*change);
 }
 
 // The one that differed has what is here. Enough, if only one was to be asked and W is two; else
@@ -238,6 +269,8 @@ void QuorumReads::restart(const CheckRef& check) {
   again->quorum = check->quorum;
   again->attempts = check->attempts;
   again->differed = check->differed;
+  again->offered_to = check->offered_to;
+  again->offered = check->offered;
   again->done = std::exchange(check->done, nullptr);
   begin(again);
 }

@@ -256,6 +256,38 @@ TEST_P(ClusterKeyspace, FlushIsRefusedWhereTooFewReplicasWouldHaveIt) {
   EXPECT_EQ(run(1, {"DBSIZE"}), integer(0));
 }
 
+// Two of three replicas have the flush, which is enough; the third must not show what it removed.
+TEST(ClusterFlush, IsSeenThroughAReplicaThatHasNotHeardOfIt) {
+  SimCluster cluster(13, 3);
+  cluster.options().policy = storage::SyncPolicy::always;
+  ASSERT_NO_FATAL_FAILURE(cluster.start());
+  constexpr int kKeys = 60;
+  for (int i = 0; i < kKeys; ++i) ASSERT_EQ(cluster.run(0, {"SET", key_of(i), "7"}), kOk);
+  cluster.world().run_for(kSecondUs);
+  cluster.part({0}, {2});
+  EXPECT_EQ(cluster.run(1, {"FLUSHALL"}), kOk);
+  cluster.world().run_for(kSecondUs);
+  int unheard = 0, again = 0;
+  storage::ShardStore& store = *cluster.node(2).shards()[0].store;
+  for (int i = 0; i < kKeys; ++i) {
+    const auto name = key_of(i);
+    const bool shown = store.find(object::Key::of(name, 0, SimNode::kClusterHashSeed)) != nullptr;
+    unheard += shown ? 1 : 0;
+    EXPECT_EQ(cluster.run(2, {"GET", name}), redis::kNull) << i;
+    // What is changed there starts from nothing.
+    if (!shown || cluster.coordinator_of(2, name) != 2) continue;
+    EXPECT_EQ(cluster.run(2, {"INCR", name}), integer(1)) << i;
+    ++again;
+  }
+  EXPECT_GT(unheard, kKeys / 6);
+  EXPECT_GT(again, 0);
+  cluster.heal();
+  cluster.world().run_for(3 * kSecondUs);
+  for (unsigned node = 0; node < 3; ++node) {
+    EXPECT_EQ(cluster.run(node, {"DBSIZE"}), integer(again));
+  }
+}
+
 // A flush comes behind what its connection has sent before, and before what it sends then.
 TEST_P(ClusterKeyspace, KeepsTheOrderOfTheConnection) {
   ASSERT_NO_FATAL_FAILURE(start());

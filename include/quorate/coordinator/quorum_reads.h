@@ -10,7 +10,9 @@
 // command must not run. All checks that a turn sends to one replica are one message.
 //
 // Equal digests mean equal versions: a dot names one change of one key. A tombstone has a dot as
-// well; only who never heard of a key, or has reaped it, has none.
+// well; only who never heard of a key, has flushed or has reaped it, has none. Which of them it is
+// shows when it has taken in what is shown here: if it then still has nothing, it had seen all of
+// that and removed it, and it is removed here.
 // Thread: the shard's. Units: microseconds.
 #pragma once
 
@@ -82,6 +84,7 @@ class QuorumReads {
   void send(Batch batch);
   void answered(const Batch& batch, cluster::PeerCalls::Answer answer);
   void compare_again(const object::NodeId& from, const CheckRef& check, uint64_t theirs);
+  runtime::Status forget(const object::Key& key);
   void settle_difference(const CheckRef& check);
   void restart(const CheckRef& check);
   void no_answer(const CheckRef& check);

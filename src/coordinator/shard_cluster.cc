@@ -19,6 +19,14 @@ cluster::PeerLinksSettings with_lane(cluster::PeerLinksSettings settings, unsign
   return settings;
 }
 
+std::unique_ptr<const storage::ShardStore::SlotSet> coordinated_slots(const ClusterView& view) {
+  auto slots = std::make_unique<storage::ShardStore::SlotSet>();
+  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
+    slots->set(slot, view.self_coordinates(static_cast<uint16_t>(slot)));
+  }
+  return slots;
+}
+
 }  // namespace
 
 ShardCluster::ShardCluster(Parts parts, Settings settings)
@@ -32,10 +40,13 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
       reads_(QuorumReads::Parts{calls_, parts.coordinator, replicator_, parts.actors},
              settings.reads) {
   coordinator_.set_barrier(&replicator_);
+  // Until the first view says who coordinates what.
+  coordinator_.store().restrict_removals(std::make_unique<storage::ShardStore::SlotSet>());
 }
 
 ShardCluster::~ShardCluster() {
   coordinator_.store().set_observer(nullptr);
+  coordinator_.store().restrict_removals(nullptr);
   coordinator_.set_barrier(nullptr);
 }
 
@@ -47,6 +58,7 @@ void ShardCluster::set_view(std::shared_ptr<const ClusterView> view) {
   storage::ShardStore& store = coordinator_.store();
   store.set_observer(alone_ ? nullptr : &replicator_);
   store.set_keeps_tombstones(!alone_);
+  store.restrict_removals(alone_ ? nullptr : coordinated_slots(*view_));
 }
 
 std::optional<NodeId> ShardCluster::route(uint16_t slot, Access access) const {

@@ -28,6 +28,7 @@ void ExpiryCycle::run() {
     slot_ += shape.shards;
     if (slot_ >= object::kSlots) slot_ = shape.shard;
     const auto slot = static_cast<uint16_t>(slot_);
+    if (!store_.may_remove(slot)) continue;
     for (uint16_t db = 0; db < databases; ++db) {
       if (store_.volatile_keys(db) == 0) continue;
       if (store_.table().counts(db, slot).next_expiry_ms > now) continue;

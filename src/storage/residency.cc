@@ -185,8 +185,10 @@ bool Residency::evicts_for_memory() const {
 
 bool Residency::demotable(const Entry* entry, uint16_t slot) const {
   const bool clean = !entry->dirty() || runtime::mutant(runtime::Mutant::dirty_entry_demoted);
-  // A cache does not keep on disk what left memory, except that it is gone.
-  if (evicts_for_memory() && entry->form() != Form::tombstone) return false;
+  // A cache does not keep on disk what left memory, except that it is gone. What another node is to
+  // evict must stay somewhere until it does.
+  const bool cached = evicts_for_memory() && store_.may_remove(slot);
+  if (cached && entry->form() != Form::tombstone) return false;
   const bool row_says_it = entry->form() != Form::tombstone || entry->row_tombstone();
   return clean && entry->stored() && row_says_it && store_.checkpointer_->committed(*entry, slot);
 }
@@ -271,9 +273,10 @@ bool Residency::evict_one() {
   Entry* best = nullptr;
   object::Key best_key;
   uint64_t best_score = 0;
-  // Few keys may qualify under a volatile policy: probe more often than Redis's samples before
-  // giving up.
-  const unsigned probes = eviction.volatile_only() ? eviction.samples * 16 : eviction.samples;
+  // Few keys may qualify under a volatile policy, or where others coordinate most slots: probe more
+  // often than Redis's samples before giving up.
+  const bool picky = eviction.volatile_only() || store_.removable_ != nullptr;
+  const unsigned probes = picky ? eviction.samples * 16 : eviction.samples;
   const auto databases = static_cast<uint16_t>(store_.shape().databases);
   for (uint16_t db = 0; db < databases; ++db) {
     if (!store_.table_.has_database(db) || store_.table_.size(db) == 0) continue;
@@ -283,6 +286,7 @@ bool Residency::evict_one() {
       object::Key key;
       Entry* entry = store_.table_.sample(db, store_.random_.next(), &key);
       if (entry == nullptr || entry->form() == Form::tombstone) continue;
+      if (!store_.may_remove(key.slot)) continue;
       if (eviction.volatile_only() && entry->expiry_ms() == 0) continue;
       ++taken;
       const uint64_t score = eviction_score(eviction, *entry, now, store_.random_);

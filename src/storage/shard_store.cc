@@ -105,6 +105,7 @@ void ShardStore::set_expiry(const object::Key& key, Entry* entry, uint64_t expir
 
 bool ShardStore::expire_if_due(const object::Key& key, Entry* entry) {
   if (entry->form() == Form::tombstone || entry->live_at(now_ms())) return false;
+  if (!may_remove(key.slot)) return false;
   remove(key, entry);
   ++statistics_.expired_keys;
   return true;

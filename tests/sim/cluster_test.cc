@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "quorate/storage/stored_object.h"
+
 #include "redis/reply_text.h"
 #include "sim/sim_cluster.h"
 
@@ -17,6 +19,23 @@ using redis::integer;
 using redis::kOk;
 
 std::string key_of(int i) { return "key-" + std::to_string(i); }
+
+storage::ShardStore& store_of(SimCluster& cluster, unsigned node, const std::string& key) {
+  return cluster.node(node).store_of(cluster.slot_of(key));
+}
+
+// How many changes of the key's slot the node has.
+uint64_t changes(SimCluster& cluster, unsigned node, const std::string& key) {
+  const auto clock = store_of(cluster, node, key).clocks().clock(cluster.slot_of(key));
+  uint64_t dots = 0;
+  for (const auto& run : clock.runs()) dots += run.last - run.first + 1;
+  return dots;
+}
+
+bool holds(SimCluster& cluster, unsigned node, const std::string& key) {
+  return storage::is_visible(
+      store_of(cluster, node, key).find(object::Key::of(key, 0, SimNode::kClusterHashSeed)));
+}
 
 TEST(Cluster, AnswersAsOneThroughEveryNode) {
   SimCluster cluster(1, 3);
@@ -152,6 +171,63 @@ TEST(Cluster, CountersOfBothSidesOfAPartitionAddUp) {
     EXPECT_EQ(cluster.run(node, {"GET", "c"}), bulk("10110")) << node;
     EXPECT_EQ(cluster.run(node, {"GET", "d"}), bulk("10")) << node;
   }
+}
+
+TEST(Cluster, AKeyExpiresByOneChangeWhoeverLooks) {
+  SimCluster cluster(8, 3);
+  ASSERT_NO_FATAL_FAILURE(cluster.start());
+  for (int i = 0; i < 12; ++i) {
+    ASSERT_EQ(cluster.run(0, {"SET", key_of(i), "v", "PX", "2000"}), kOk);
+  }
+  cluster.world().run_for(1'900'000);
+  // Whoever comes first to find it gone.
+  for (int round = 0; round < 40; ++round) {
+    cluster.world().run_for(10'000);
+    for (int i = 0; i < 12; ++i) cluster.run((i + round) % 3, {"GET", key_of(i)});
+  }
+  cluster.world().run_for(1'000'000);
+  for (int i = 0; i < 12; ++i) {
+    for (unsigned node = 0; node < 3; ++node) {
+      EXPECT_EQ(cluster.run(node, {"GET", key_of(i)}), redis::kNull);
+      EXPECT_FALSE(holds(cluster, node, key_of(i))) << node;
+      EXPECT_EQ(changes(cluster, node, key_of(i)), 2U) << node << ", " << key_of(i);
+    }
+  }
+}
+
+// Its clock decides, not that of a node that is ahead.
+TEST(Cluster, TheCoordinatorSaysWhenAKeyExpires) {
+  SimCluster cluster(9, 3);
+  ASSERT_NO_FATAL_FAILURE(cluster.start());
+  ASSERT_EQ(cluster.run(0, {"SET", "k", "v", "PX", "5000"}), kOk);
+  const unsigned first = cluster.coordinator_of(0, "k"), other = (first + 1) % 3;
+  cluster.world().set_wall_offset_ms(cluster.node(other).number(), 60'000);
+  cluster.world().run_for(2'000'000);
+  EXPECT_EQ(cluster.run(other, {"GET", "k"}), redis::kNull);
+  EXPECT_TRUE(holds(cluster, other, "k"));
+  EXPECT_EQ(cluster.run(first, {"GET", "k"}), bulk("v"));
+  EXPECT_EQ(cluster.run(first, {"PERSIST", "k"}), integer(1));
+  cluster.world().run_for(10'000'000);
+  for (unsigned node = 0; node < 3; ++node) EXPECT_EQ(cluster.run(node, {"GET", "k"}), bulk("v"));
+}
+
+TEST(Cluster, WhoCoordinatesNextExpiresWhatTheFirstDidNot) {
+  SimCluster cluster(10, 3);
+  cluster.options().policy = storage::SyncPolicy::always;
+  ASSERT_NO_FATAL_FAILURE(cluster.start());
+  ASSERT_EQ(cluster.run(0, {"SET", "k", "v", "PX", "3000"}), kOk);
+  const unsigned first = cluster.coordinator_of(0, "k");
+  cluster.world().run_for(100'000);
+  cluster.crash(first);
+  cluster.world().run_for(6'000'000);
+  for (const unsigned node : {(first + 1) % 3, (first + 2) % 3}) {
+    EXPECT_FALSE(holds(cluster, node, "k")) << node;
+    EXPECT_EQ(changes(cluster, node, "k"), 2U) << node;
+  }
+  ASSERT_NO_FATAL_FAILURE(cluster.start(first));
+  cluster.world().run_for(5'000'000);
+  EXPECT_EQ(cluster.run(first, {"GET", "k"}), redis::kNull);
+  EXPECT_FALSE(holds(cluster, first, "k"));
 }
 
 }  // namespace

@@ -23,6 +23,7 @@
 // Thread: the shard's. Time: Unix ms given by the loop's clock. Source: DESIGN sections 3, 4, 5.
 #pragma once
 
+#include <bitset>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <expected>
@@ -151,7 +152,7 @@ class ShardStore {
   // Removes a visible key. REQUIRES: before is no tombstone.
   void remove(const object::Key& key, Entry* before);
   void set_expiry(const object::Key& key, Entry* entry, uint64_t expiry_ms);
-  // Removes `entry` if its time has come, counting it as expired. True if it did.
+  // Removes `entry` if its time has come and may_remove(), counting it as expired. True if it did.
   bool expire_if_due(const object::Key& key, Entry* entry);
   // Removes every key of the database, or of some of its slots.
   void flush(uint16_t db, const object::SlotSet* of = nullptr);
@@ -163,6 +164,13 @@ class ShardStore {
   // replicas takes its first checkpoint, which would else erase the tombstones that recovery found.
   void set_keeps_tombstones(bool on);
   bool replicated() const { return replicated_; }
+  // Of which slots keys may be removed here because they expired or to make room; null, as at
+  // first: of all. With replicas these are the slots that this node coordinates, so that each
+  // removal is one change. Elsewhere what has expired stays, unseen, until its coordinator's change
+  // comes, and what memory has no room for is demoted.
+  using SlotSet = std::bitset<object::kSlots>;
+  void restrict_removals(std::unique_ptr<const SlotSet> slots) { removable_ = std::move(slots); }
+  bool may_remove(uint16_t slot) const { return removable_ == nullptr || removable_->test(slot); }
   // Adds to the integer the key stands for, or to 0, as an increment of our actor (counter.h).
   // REQUIRES: as for put(), and replicated().
   std::expected<int64_t, object::CounterError> increment(const object::Key& key, Entry* before,
@@ -323,6 +331,7 @@ class ShardStore {
   bool replicated_ = false;  // there is an observer, or tombstones are kept
   bool keeps_tombstones_ = false;
   ChangeObserver* observer_ = nullptr;
+  std::unique_ptr<const SlotSet> removable_;
   // What flushes cover of a (slot, db), where the slot clock does not say it all.
   boost::unordered_flat_map<std::pair<uint16_t, uint16_t>, object::CausalContext> flushed_;
   std::string scratch_, change_payload_;

@@ -31,7 +31,7 @@ inline constexpr size_t kScanOptionsBegin = 2;  // argument
 
 class ClusterScan : public std::enable_shared_from_this<ClusterScan> {
  public:
-  static constexpr unsigned kRunsMax = 64;
+  static constexpr unsigned kRunsMax = 512;  // so that a small key space is one page
 
   // REQUIRES: the engine is clustered.
   static void start(ShardEngine& engine, const Request& request, Finish finish);

@@ -1,6 +1,7 @@
 #include "quorate/cluster/peer_calls.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,10 @@ PeerCalls::PeerCalls(Parts parts, PeerLinksSettings settings)
 
 PeerCalls::~PeerCalls() = default;
 
-void PeerCalls::serve(uint8_t service, Service handler) { services_[service] = std::move(handler); }
+void PeerCalls::serve(uint8_t service, Service handler) {
+  assert(!services_[service]);
+  services_[service] = std::move(handler);
+}
 
 bool PeerCalls::send(const NodeId& to, Type type, uint64_t id, std::string_view service,
                      std::string_view body) {
@@ -32,7 +36,7 @@ bool PeerCalls::send(const NodeId& to, Type type, uint64_t id, std::string_view 
 
 // ---- asking
 
-void PeerCalls::call(const NodeId& to, uint8_t service, std::string_view body, uint64_t timeout_us,
+void PeerCalls::call(const NodeId& to, uint8_t service, std::string_view body, Patience patience,
                      Done done) {
   const uint64_t id = next_id_++;
   const char of = static_cast<char>(service);
@@ -42,9 +46,18 @@ void PeerCalls::call(const NodeId& to, uint8_t service, std::string_view body, u
     ++statistics_.not_sent;
     return done(std::unexpected(CallFailure::not_sent));
   }
-  const uint64_t deadline_us = loop_.clock().monotonic_us() + timeout_us;
-  open_.emplace(id, Open{to, deadline_us, up, std::move(done)});
+  const uint64_t deadline_us = loop_.clock().monotonic_us() + patience.timeout_us;
+  open_.emplace(id, Open{to, deadline_us, up, patience.ends_with_health, std::move(done)});
   watch(deadline_us);
+}
+
+// Also of those that wait for a connection: they may still leave.
+void PeerCalls::give_up_on(const NodeId& node) {
+  std::vector<uint64_t> given_up;
+  for (const auto& [id, open] : open_) {
+    if (open.ends_with_health && open.to == node) given_up.push_back(id);
+  }
+  for (const uint64_t id : given_up) finish(id, std::unexpected(CallFailure::no_answer));
 }
 
 void PeerCalls::finish(uint64_t id, Answer result) {

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "quorate/object/string_object.h"
+#include "quorate/storage/stored_object.h"
 
 namespace quorate::coordinator {
 namespace {
@@ -101,6 +102,7 @@ std::string_view KeySpace::text(const KeyRef& ref, std::string& scratch) const {
     case Form::encoded: {
       const auto object = object::Object::decode(ref.payload());
       if (!object) return {};
+      if (object::count_values(*object) > 1) ++siblings_seen_;
       const auto value = object::read_string(*object, actors_);
       if (!value || !*value) return {};
       scratch = (*value)->bytes.view();
@@ -145,6 +147,39 @@ void KeySpace::set_expiry(KeyRef& ref, uint64_t expiry_ms) {
   } else {
     store_.set_expiry(ref.key, ref.entry, expiry_ms);
   }
+}
+
+object::Object KeySpace::object(const KeyRef& ref) const {
+  assert(!is_foreign(ref.key));
+  if (!ref.exists) return {};
+  object::Object object = storage::object_of(ref.entry->state());
+  if (object::count_values(object) > 1) ++siblings_seen_;
+  return object;
+}
+
+object::CausalContext KeySpace::seen(const KeyRef& ref) const {
+  assert(!is_foreign(ref.key));
+  if (ref.entry == nullptr) return {};
+  const object::Object object = storage::object_of(ref.entry->state());
+  object::CausalContext seen = object.seen;
+  seen.add(ref.entry->dot());
+  for (const object::Element& element : object.elements) {
+    for (const object::Version& version : element.versions) seen.add(version.dot);
+  }
+  return seen;
+}
+
+void KeySpace::put_beside(KeyRef& ref, std::string_view payload, uint64_t expiry_ms,
+                          const object::CausalContext& seen) {
+  assert(!is_foreign(ref.key));
+  ref.entry = store_.put_beside(ref.key, ref.entry, {Form::raw, expiry_ms, payload}, seen);
+  ref.exists = ref.entry->live_at(now_ms());
+}
+
+void KeySpace::remove_seen(KeyRef& ref, const object::CausalContext& seen) {
+  assert(!is_foreign(ref.key));
+  ref.entry = store_.remove_seen(ref.key, ref.entry, seen);
+  ref.exists = ref.entry != nullptr && ref.entry->live_at(now_ms());
 }
 
 std::optional<int64_t> KeySpace::integer(const KeyRef& ref) const {

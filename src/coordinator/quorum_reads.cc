@@ -7,6 +7,7 @@
 #include "quorate/object/codec.h"
 #include "quorate/object/object.h"
 #include "quorate/runtime/mutants.h"
+#include "quorate/storage/stored_object.h"
 
 namespace quorate::coordinator {
 namespace {
@@ -41,10 +42,8 @@ struct QuorumReads::Check {
   std::shared_ptr<const ClusterView> view;
   unsigned attempts = 0;
   bool differed = false;
-  // Who has taken in what is shown here, and what that was: if nothing is shown there even so, it
-  // was removed there.
-  NodeId offered_to{};
-  uint64_t offered = 0;
+  // Who has taken in what is here, and what that was: who shows nothing even so has removed it.
+  boost::container::small_vector<std::pair<NodeId, uint64_t>, 2> offered;
 };
 
 QuorumReads::QuorumReads(Parts parts, QuorumReadSettings settings)
@@ -78,17 +77,22 @@ uint64_t QuorumReads::dot_digest(object::Dot dot) const {
 uint64_t QuorumReads::digest(const object::Key& key) const {
   const storage::Entry* const entry = coordinator_.store().find(key);
   if (entry == nullptr) return 0;
-  const bool rich = entry->form() == storage::Form::encoded ||
-                    (entry->form() == storage::Form::tombstone && !entry->payload().empty());
-  if (!rich) return dot_digest(entry->dot());
-  const auto object = object::Object::decode(entry->payload());
-  if (!object) return 0;
-  uint64_t digest = 0;
-  for (const object::Element& element : object->elements) {
-    for (const object::Version& version : element.versions) digest += dot_digest(version.dot);
+  const bool tombstone = entry->form() == storage::Form::tombstone;
+  const bool rich =
+      entry->form() == storage::Form::encoded || (tombstone && !entry->payload().empty());
+  if (rich) {
+    const auto object = object::Object::decode(entry->payload());
+    if (!object) return 0;
+    uint64_t digest = 0;
+    for (const object::Element& element : object->elements) {
+      for (const object::Version& version : element.versions) digest += dot_digest(version.dot);
+    }
+    if (!object->elements.empty()) return digest;
   }
-  // A deletion without a version of its own.
-  return object->elements.empty() ? dot_digest(entry->dot()) : digest;
+  // What a flush took is a tombstone on one replica, and nothing on another.
+  const bool flushed =
+      tombstone && coordinator_.store().flushes_cover(key.slot, key.db, entry->dot());
+  return flushed ? 0 : dot_digest(entry->dot());
 }
 
 // ---- asking
@@ -133,7 +137,7 @@ bool QuorumReads::ask_next(const CheckRef& check) {
   if (check->next == check->candidates.size()) return false;
   const NodeId& to = check->view->member(check->candidates[check->next++]).id;
   auto at = std::ranges::find(batches_, to, &Batch::to);
-  if (at == batches_.end()) at = batches_.insert(at, Batch{to, {}});
+  if (at == batches_.end()) at = batches_.insert(at, Batch{to, {}, 0});
   at->checks.push_back(check);
   return true;
 }
@@ -154,7 +158,8 @@ void QuorumReads::send(Batch batch) {
     out.fixed64(check->digest);
   }
   const NodeId to = batch.to;
-  calls_.call(to, kService, body, settings_.answer_timeout_us,
+  batch.asked_us = coordinator_.loop().clock().monotonic_us();
+  calls_.call(to, kService, body, cluster::Patience::while_healthy(settings_.answer_timeout_us),
               [this, batch = std::move(batch)](cluster::PeerCalls::Answer answer) {
                 answered(batch, answer);
               });
@@ -162,8 +167,15 @@ void QuorumReads::send(Batch batch) {
 
 void QuorumReads::answered(const Batch& batch, cluster::PeerCalls::Answer answer) {
   object::ByteReader in(answer ? *answer : std::string_view());
+  if (answer) {
+    latency_.record(coordinator_.loop().clock().monotonic_us() - batch.asked_us,
+                    batch.checks.size());
+  }
   std::vector<std::pair<CheckRef, uint64_t>> differing;
-  for (const CheckRef& check : batch.checks) {
+  for (size_t i = 0; i < batch.checks.size(); ++i) {
+    const CheckRef& check = batch.checks[i];
+    coordinator_.store().prefetch_ahead(
+        i, batch.checks.size(), [&](size_t j) -> const auto& { return batch.checks[j]->key; });
     const uint8_t compared = in.byte();
     const uint64_t theirs = compared == static_cast<uint8_t>(Compared::differs) ? in.fixed64() : 0;
     if (!in.ok()) {
@@ -208,43 +220,53 @@ void QuorumReads::compare_again(const NodeId& from, const CheckRef& check, uint6
     const uint64_t ours = digest(check->key);
     if (spared || ours == theirs) return settle_difference(check);
     // Nothing of the key is there. Was it never, or was it flushed?
-    const storage::Entry* const entry = coordinator_.store().find(check->key);
-    const bool missing =
-        theirs == 0 && entry != nullptr && entry->form() != storage::Form::tombstone;
-    if (missing && check->offered == ours && check->offered_to == from) {
-      return forget(check->key) ? settle_difference(check) : fail(check);
+    const bool missing = theirs == 0;
+    if (missing && std::ranges::count(check->offered, std::pair(from, ours)) != 0) {
+      return forget(check);
     }
-    std::string scratch, body;
-    const auto state = coordinator_.store().state_of(check->key, scratch);
-    if (!state) return settle_difference(check);
-    object::ChangeWriter writer(actors_);
-    writer.add(*state);
-    writer.finish(body);
+    const bool shown = storage::is_visible(coordinator_.store().find(check->key));
+    const std::string body = state_of(check->key);
+    if (body.empty()) return settle_difference(check);
     ++statistics_.repaired_there;
-    replicator_.push(from, body, [this, from, check, ours, missing](bool applied) {
+    replicator_.push(from, body, [this, from, check, ours, missing, shown](bool applied) {
       if (!applied) return no_answer(check);
-      if (!missing) return settle_difference(check);
-      check->offered_to = from;
-      check->offered = ours;
-      restart(check);
+      if (missing) check->offered.emplace_back(from, ours);
+      if (missing && shown) return restart(check);
+      settle_difference(check);
     });
   });
 }
 
+// What brings another replica's key up to this one's, as a batch. Of a key that is absent only
+// flushes can say that it was removed.
+std::string QuorumReads::state_of(const object::Key& key) const {
+  const storage::ShardStore& store = coordinator_.store();
+  std::string scratch, batch;
+  auto change = store.state_of(key, scratch);
+  if (!change) change = store.flushes_of(key.slot, key.db, scratch);
+  if (!change) return batch;
+  object::ChangeWriter writer(actors_);
+  writer.add(*change);
+  writer.finish(batch);
+  return batch;
+}
+
 // Removes what is shown of the key, because a replica that has seen all of it shows nothing: a
 // flush that has not come here yet.
-runtime::Status QuorumReads::forget(const object::Key& key) {
+void QuorumReads::forget(const CheckRef& check) {
+  const storage::Entry* const entry = coordinator_.store().find(check->key);
+  if (!storage::is_visible(entry)) return one_agrees(check);
   std::string scratch;
-  auto change = coordinator_.store().state_of(key, scratch);
-  if (!change) return {};
+  auto change = coordinator_.store().state_of(check->key, scratch);
   auto removal = object::Delta::decode(scratch);
-  if (!removal) return std::unexpected(removal.error());
+  if (!removal) return fail(check);
   removal->change.elements.clear();
   removal->change.seen = removal->dots;
   scratch.clear();
   removal->encode(scratch);
   change->payload = scratch;
-  return coordinator_.store().apply(*change);
+  if (!coordinator_.store().apply(*change)) return fail(check);
+  settle_difference(check);
 }
 
 // The one that differed has what is here. Enough, if only one was to be asked and W is two; else
@@ -269,23 +291,25 @@ void QuorumReads::restart(const CheckRef& check) {
   again->quorum = check->quorum;
   again->attempts = check->attempts;
   again->differed = check->differed;
-  again->offered_to = check->offered_to;
-  again->offered = check->offered;
+  again->offered = std::move(check->offered);
   again->done = std::exchange(check->done, nullptr);
   begin(again);
 }
 
 void QuorumReads::agreed(const CheckRef& check) {
   if (!check->done) return;
+  if (coordinator_.ready({&check->key, 1})) return agreed_and_ready(check);
   coordinator_.when_ready(check->key, [this, check](const runtime::Status& status) {
     if (!check->done) return;
-    if (!status) return fail(check);
-    // What has come meanwhile was made here, and will be answered for when it has its copies, or
-    // is where it came from as well: two have it.
-    const bool moved = digest(check->key) != check->digest;
-    if (moved && view_->quorum().write > 2) return restart(check);
-    finish(check, {});
+    status ? agreed_and_ready(check) : fail(check);
   });
+}
+
+// What has come meanwhile was made here, and will be answered for when it has its copies, or is
+// where it came from as well: two have it.
+void QuorumReads::agreed_and_ready(const CheckRef& check) {
+  if (view_->quorum().write > 2 && digest(check->key) != check->digest) return restart(check);
+  finish(check, {});
 }
 
 void QuorumReads::fail(const CheckRef& check) {
@@ -322,7 +346,11 @@ class QuorumReads::Serving : public std::enable_shared_from_this<Serving> {
     }
     if (!in.ok()) return;
     missing_ = questions_.size() + 1;
-    for (size_t i = 0; i < questions_.size(); ++i) look(i);
+    for (size_t i = 0; i < questions_.size(); ++i) {
+      store().prefetch_ahead(i, questions_.size(),
+                             [this](size_t j) -> const auto& { return questions_[j].key; });
+      look(i);
+    }
     one_done();
   }
 

@@ -5,6 +5,10 @@
 #include <spdlog/spdlog.h>
 #include <utility>
 
+#include "quorate/coordinator/catch_up.h"
+
+#include "coordinator/change_intake.h"
+
 namespace quorate::coordinator {
 namespace {
 
@@ -13,6 +17,7 @@ using Group = ReplicationWindow::Group;
 using PeerIndex = ReplicationWindow::Peer;
 
 constexpr uint16_t kNoGroup = UINT16_MAX;
+constexpr unsigned kQuestionsPerPace = 16, kPacesMax = 6;
 
 }  // namespace
 
@@ -51,7 +56,12 @@ Replicator::Replicator(Parts parts, ReplicatorSettings settings)
       coordinator_(parts.coordinator),
       actors_(parts.actors),
       directory_(parts.directory),
-      settings_(settings) {
+      settings_(settings),
+      intake_(std::make_unique<ChangeIntake>(parts.coordinator, parts.directory,
+                                             [this](const object::Change& change, uint64_t hash) {
+                                               ++statistics_.changes_applied;
+                                               recent_.add(change, hash);
+                                             })) {
   calls_.serve(kService,
                [this](const NodeId&, std::string_view body, cluster::PeerCalls::Reply reply) {
                  take(body, [reply](Verdict verdict) {
@@ -81,6 +91,10 @@ void Replicator::set_map(std::shared_ptr<const ReplicaMap> map) {
   for (Group& group : groups_) {
     for (PeerIndex& peer : group.peers) peer = peer_index(map_->peers[peer]);
   }
+  for (const NodeId& node : map_->peers) {
+    const PeerIndex peer = peer_index(node);
+    if (peers_[peer]->round == 0) begin_round(peer);
+  }
   in_turn_.assign(groups_.size(), false);
 }
 
@@ -94,6 +108,7 @@ void Replicator::changed(const object::Change& change) {
   }
   for (const PeerIndex peer : groups_[number].peers) peers_[peer]->changes.add(change);
   ++statistics_.changes_sent;
+  recent_.add(change, object::key_hash(change.key, coordinator_.store().shape().hash_seed));
 }
 
 void Replicator::end_turn(uint64_t position) {
@@ -106,6 +121,8 @@ void Replicator::end_turn(uint64_t position) {
   turn_groups_.clear();
   const uint64_t now = loop_.clock().monotonic_us();
   const uint64_t turn = window_.open(position, groups, now + settings_.write_timeout_us);
+  opened_us_.push_back(now);
+  note_settled();
   for (PeerIndex peer = 0; peer < peers_.size(); ++peer) {
     if (!peers_[peer]->changes.empty()) send(peer, turn);
   }
@@ -114,13 +131,13 @@ void Replicator::end_turn(uint64_t position) {
 
 void Replicator::send(PeerIndex index, uint64_t turn) {
   Peer& peer = *peers_[index];
-  Sent sent{turn, {}, false, false};
+  Sent sent{turn, loop_.clock().monotonic_us(), {}, false, false};
   peer.changes.finish(sent.body);
-  if (peer.behind) return;
+  if (peer.silent) return;
   peer.sent_bytes += sent.body.size();
   peer.sent.push_back(std::move(sent));
   if (peer.sent_bytes > settings_.unacknowledged_bytes_max) {
-    return fall_behind(peer, "too much waits for it");
+    return fall_behind(index, "too much waits for it");
   }
   ask(index, peer.sent.back());
 }
@@ -145,7 +162,7 @@ void Replicator::answered(PeerIndex index, uint64_t turn, cluster::PeerCalls::An
     case Verdict::applied:
       return acknowledged(index, *at);
     case Verdict::malformed:
-      return fall_behind(peer, "it cannot read them");
+      return fall_behind(index, "it cannot read them");
     case Verdict::later:
       break;
   }
@@ -163,7 +180,7 @@ void Replicator::acknowledged(PeerIndex index, Sent& sent) {
   }
   if (up_to == 0) return;
   window_.acknowledged(index, up_to);
-  coordinator_.release_held();
+  release_settled();
 }
 
 // A connection is made only when something is sent.
@@ -188,17 +205,93 @@ void Replicator::ask_again(PeerIndex index) {
 
 void Replicator::on_up(const NodeId& node) { ask_again(peer_index(node)); }
 
-void Replicator::fall_behind(Peer& peer, const char* why) {
-  spdlog::warn("Node {} gets no more changes until it has caught up: {}",
+// ---- who falls behind, and comes back
+
+void Replicator::fall_behind(PeerIndex index, const char* why) {
+  Peer& peer = *peers_[index];
+  spdlog::warn("Node {} gets no more changes until it can catch up: {}",
                object::node_id_text(peer.id).substr(0, 12), why);
-  peer.behind = true;
+  ++statistics_.fell_behind;
+  peer.behind = peer.silent = true;
   peer.sent.clear();
   peer.sent_bytes = 0;
+  begin_round(index);
+}
+
+void Replicator::begin_round(PeerIndex index) {
+  Peer& peer = *peers_[index];
+  peer.questions = 0;
+  // Distinct in all lives of this node, if they do not begin in the same millisecond.
+  peer.round = (loop_.clock().wall_ms() << 16) + ++rounds_ % (1u << 16);
+  catch_up_later(index);
+}
+
+void Replicator::catch_up_later(PeerIndex index) {
+  // Who cannot catch up is not to be kept busy trying.
+  const unsigned doublings = std::min(peers_[index]->questions++ / kQuestionsPerPace, kPacesMax);
+  const uint64_t delay_us = settings_.catch_up_us << doublings;
+  peers_[index]->catch_up = loop_.start_timer(delay_us, 0, [this, index] {
+    const auto timer = std::move(peers_[index]->catch_up);
+    bring_up(index);
+  });
+}
+
+void Replicator::bring_up(PeerIndex index) {
+  const Peer& peer = *peers_[index];
+  const std::string question = peer.silent ? CatchUp::probe() : CatchUp::question(peer.round);
+  calls_.call(peer.id, CatchUp::kService, question, settings_.catch_up_us,
+              [this, index, round = peer.round](cluster::PeerCalls::Answer answer) {
+                told(index, round, answer);
+              });
+}
+
+void Replicator::told(PeerIndex index, uint64_t round, cluster::PeerCalls::Answer answer) {
+  Peer& peer = *peers_[index];
+  if (round != peer.round) return;
+  const auto told = answer ? CatchUp::answer_of(*answer) : std::nullopt;
+  if (told && peer.silent) {
+    // In this order: what changes from here on is queued, what changed before is found by
+    // comparing.
+    peer.silent = false;
+    peer.questions = 0;
+    return bring_up(index);
+  }
+  if (told != CatchUp::Answer::done || peer.silent) return catch_up_later(index);
+  if (!std::exchange(peer.behind, false)) return;
+  ++statistics_.caught_up;
+  spdlog::info("Node {} has caught up", object::node_id_text(peer.id).substr(0, 12));
 }
 
 bool Replicator::behind(const NodeId& node) const {
   return std::ranges::any_of(peers_,
                              [&](const auto& peer) { return peer->id == node && peer->behind; });
+}
+
+void Replicator::release_settled() {
+  note_settled();
+  coordinator_.release_held();
+}
+
+void Replicator::note_settled() {
+  const uint64_t now = loop_.clock().monotonic_us();
+  for (; !opened_us_.empty() && first_opened_ < window_.first_open(); ++first_opened_) {
+    latency_.record(now - opened_us_.front());
+    opened_us_.pop_front();
+  }
+}
+
+ClusterFacts::Peer Replicator::facts_of(const NodeId& node) const {
+  ClusterFacts::Peer facts;
+  facts.id = node;
+  const auto at = std::ranges::find_if(peers_, [&](const auto& peer) { return peer->id == node; });
+  if (at == peers_.end()) return facts;
+  const Peer& peer = **at;
+  facts.behind = peer.behind;
+  facts.unacknowledged_bytes = peer.sent_bytes;
+  if (!peer.sent.empty()) {
+    facts.lag_us = loop_.clock().monotonic_us() - peer.sent.front().since_us;
+  }
+  return facts;
 }
 
 void Replicator::watch_deadline() {
@@ -208,116 +301,32 @@ void Replicator::watch_deadline() {
   deadline_ = loop_.start_timer(due_us - std::min(due_us, now), 0, [this] {
     const auto timer = std::move(deadline_);
     window_.expire(loop_.clock().monotonic_us());
-    coordinator_.release_held();
+    release_settled();
     watch_deadline();
   });
 }
 
 // ---- changes of others
 
-// One batch, until all of it is applied.
-class Replicator::Applying : public std::enable_shared_from_this<Applying> {
- public:
-  Applying(Replicator& replicator, std::string_view body, Taken done)
-      : replicator_(replicator), body_(body), done_(std::move(done)) {}
+void Replicator::take(std::string_view batch, Taken done) { intake_->take(batch, std::move(done)); }
 
-  void start() {
-    auto reader = object::ChangeReader::open(body_);
-    if (!reader) return refuse(reader.error().message);
-    reader_.emplace(std::move(*reader));
-    replicator_.directory_.intern(
-        reader_->actors(),
-        [self = shared_from_this()](runtime::Result<std::vector<object::ActorId>> handles) {
-          if (!handles) return self->end(Verdict::later);
-          self->apply_all(*handles);
-        });
-  }
-
- private:
-  // A change whose key must be loaded first.
-  struct Waiting {
-    std::string key, payload;
-    std::vector<object::Dot> superseded;
-    object::Change change;
-
-    explicit Waiting(const object::Change& of)
-        : key(of.key),
-          payload(of.payload),
-          superseded(of.superseded.begin(), of.superseded.end()),
-          change(of) {
-      change.key = key;
-      change.payload = payload;
-      change.superseded = superseded;
+void Replicator::apply(std::string_view batch, std::move_only_function<void(Applied)> done) {
+  take(batch, [done = std::move(done)](Verdict verdict) mutable {
+    switch (verdict) {
+      case Verdict::applied:
+        return done(Applied::yes);
+      case Verdict::malformed:
+        return done(Applied::malformed);
+      case Verdict::later:
+        return done(Applied::later);
     }
-  };
+  });
+}
 
-  void apply_all(std::span<const object::ActorId> handles) {
-    missing_ = 1;
-    object::Change change;
-    for (;;) {
-      const auto more = reader_->next(handles, change);
-      if (!more) return refuse(more.error().message);
-      if (!*more) break;
-      if (!store().shape().owns(change.slot) || change.db >= store().shape().databases) {
-        return refuse("it is of a slot or database that is not here");
-      }
-      take(change);
-    }
-    one_done({});
-  }
-
-  void take(const object::Change& change) {
-    if (change.kind == object::ChangeKind::flush) return note(store().apply(change));
-    const object::Key key = key_of(change);
-    if (replicator_.coordinator_.ready({&key, 1})) return note(store().apply(change));
-    ++missing_;
-    auto waiting = std::make_shared<Waiting>(change);
-    replicator_.coordinator_.when_ready(
-        key_of(waiting->change), [self = shared_from_this(), waiting](runtime::Status status) {
-          self->one_done(status ? self->store().apply(waiting->change) : status);
-        });
-  }
-
-  object::Key key_of(const object::Change& change) {
-    return {change.key, object::key_hash(change.key, store().shape().hash_seed), change.slot,
-            change.db};
-  }
-  storage::ShardStore& store() { return replicator_.coordinator_.store(); }
-
-  void note(const runtime::Status& status) {
-    if (status) {
-      ++replicator_.statistics_.changes_applied;
-    } else if (status_) {
-      status_ = status;
-    }
-  }
-  void one_done(const runtime::Status& status) {
-    if (!status) note(status);
-    if (--missing_ != 0) return;
-    if (!status_) return end(Verdict::later);
-    replicator_.coordinator_.after_journal(
-        [self = shared_from_this()] { self->end(Verdict::applied); });
-  }
-
-  void refuse(const std::string& why) {
-    ++replicator_.statistics_.refused;
-    spdlog::warn("Changes from another node cannot be applied: {}", why);
-    end(Verdict::malformed);
-  }
-  void end(Verdict verdict) {
-    if (done_) std::exchange(done_, nullptr)(verdict);
-  }
-
-  Replicator& replicator_;
-  const std::string body_;
-  Taken done_;
-  std::optional<object::ChangeReader> reader_;
-  runtime::Status status_;
-  size_t missing_ = 0;
-};
-
-void Replicator::take(std::string_view batch, Taken done) {
-  std::make_shared<Applying>(*this, batch, std::move(done))->start();
+Replicator::Statistics Replicator::statistics() const {
+  Statistics all = statistics_;
+  all.refused = intake_->refused();
+  return all;
 }
 
 void Replicator::push(const NodeId& to, std::string_view batch,

@@ -27,6 +27,8 @@ std::unique_ptr<const storage::ShardStore::SlotSet> coordinated_slots(const Clus
   return slots;
 }
 
+constexpr uint64_t kDoubtTimeoutUs = 5'000'000;
+
 }  // namespace
 
 ShardCluster::ShardCluster(Parts parts, Settings settings)
@@ -38,7 +40,28 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
           Replicator::Parts{parts.loop, calls_, parts.coordinator, parts.actors, parts.directory},
           settings.replicator),
       reads_(QuorumReads::Parts{calls_, parts.coordinator, replicator_, parts.actors},
-             settings.reads) {
+             settings.reads),
+      source_(repair::SlotSource::Parts{calls_, parts.random, parts.coordinator.store(),
+                                        parts.actors, replicator_.recent(), replicator_},
+              settings.source),
+      puller_(repair::SlotPuller::Parts{parts.loop, calls_, parts.coordinator.store(), parts.actors,
+                                        replicator_},
+              settings.puller),
+      catch_up_(CatchUp::Parts{parts.loop, calls_, puller_}, settings.shard, settings.shards),
+      settles_(settings.settles),
+      settled_(
+          SettledSlots::Parts{
+              parts.loop,
+              [this](uint16_t slot, SettledSlots::Done done) { settle(slot, std::move(done)); },
+              [this](const NodeId& node) {
+                calls_.call(node, kDoubtService, {}, kDoubtTimeoutUs, [](const auto&) {});
+              }},
+          settings.shard, settings.shards) {
+  calls_.serve(kDoubtService,
+               [this](const NodeId& from, std::string_view, cluster::PeerCalls::Reply reply) {
+                 settled_.doubt(from);
+                 reply({});
+               });
   coordinator_.set_barrier(&replicator_);
   // Until the first view says who coordinates what.
   coordinator_.store().restrict_removals(std::make_unique<storage::ShardStore::SlotSet>());
@@ -51,14 +74,25 @@ ShardCluster::~ShardCluster() {
 }
 
 void ShardCluster::set_view(std::shared_ptr<const ClusterView> view) {
-  view_ = std::move(view);
+  const std::shared_ptr<const ClusterView> before = std::exchange(view_, std::move(view));
   alone_ = view_->alone();
   replicator_.set_map(ReplicaMap::of(*view_));
   reads_.set_view(view_);
+  catch_up_.set_view(view_);
   storage::ShardStore& store = coordinator_.store();
   store.set_observer(alone_ ? nullptr : &replicator_);
   store.set_keeps_tombstones(!alone_);
   store.restrict_removals(alone_ ? nullptr : coordinated_slots(*view_));
+  if (before != nullptr) give_up_on_suspects(*before);
+  if (settles_) settled_.set_view(view_);
+}
+
+void ShardCluster::give_up_on_suspects(const ClusterView& before) {
+  for (const ClusterView::Node& node : before.members()) {
+    const ClusterView::Place now = view_->find(node.id);
+    const bool well = now != ClusterView::kNobody && view_->member(now).healthy();
+    if (node.healthy() && !well) calls_.give_up_on(node.id);
+  }
 }
 
 std::optional<NodeId> ShardCluster::route(uint16_t slot, Access access) const {
@@ -124,24 +158,71 @@ void ShardCluster::admit(const object::Key& key, Access access, ShardCoordinator
   if (access == Access::change) {
     if (auto status = may_change(key.slot); !status) return run(std::move(status));
   }
+  if (coordinator_.ready({&key, 1})) return admit_ready(key, access, std::move(run));
   coordinator_.when_ready(
       key, [this, key, access, run = std::move(run)](runtime::Status status) mutable {
         if (!status) return run(std::move(status));
-        const bool blind = runtime::mutant(runtime::Mutant::blind_coordinator);
-        if (blind && access == Access::change) return run(std::move(status));
-        reads_.check(
-            key, view_->quorum().read,
-            [this, slot = key.slot, access, run = std::move(run)](runtime::Status agreed) mutable {
-              if (agreed && access == Access::change) agreed = may_change(slot);
-              run(std::move(agreed));
-            });
+        admit_ready(key, access, std::move(run));
       });
+}
+
+void ShardCluster::admit_ready(const object::Key& key, Access access, ShardCoordinator::Run run) {
+  if (access == Access::read) return reads_.check(key, view_->quorum().read, std::move(run));
+  if (settled_.settled(key.slot)) return run({});
+  reads_.check(key, view_->quorum().read,
+               [this, slot = key.slot, run = std::move(run)](runtime::Status agreed) mutable {
+                 if (agreed) agreed = may_change(slot);
+                 run(std::move(agreed));
+               });
 }
 
 void ShardCluster::end_turn() {
   if (alone_) return;
   reads_.end_turn();
+  puller_.end_turn();
   calls_.flush();
+}
+
+void ShardCluster::settle(uint16_t slot, repair::SlotPuller::Done done) {
+  repair::SlotSettler::Slot of;
+  of.slot = slot;
+  for (const bool healthy : {true, false}) {
+    for (const ClusterView::Place place : view_->preference_list(slot)) {
+      const ClusterView::Node& node = view_->member(place);
+      if (place != view_->self() && node.healthy() == healthy) of.candidates.push_back(node.id);
+    }
+  }
+  const auto healthy = static_cast<unsigned>(
+      std::ranges::count_if(view_->preference_list(slot), [&](ClusterView::Place place) {
+        return place != view_->self() && view_->member(place).healthy();
+      }));
+  of.needed = std::min(std::max(view_->quorum().read - 1, healthy),
+                       static_cast<unsigned>(of.candidates.size()));
+  settler_.settle(std::move(of), std::move(done));
+}
+
+ClusterFacts ShardCluster::facts() const {
+  ClusterFacts facts;
+  facts.reads = reads_.statistics().checks;
+  facts.reads_failed = reads_.statistics().failed;
+  facts.repaired_here = reads_.statistics().repaired_here;
+  facts.repaired_there = reads_.statistics().repaired_there;
+  facts.read_latency = reads_.latency();
+  facts.write_latency = replicator_.latency();
+  facts.uncertain_writes = replicator_.window().turns_given_up();
+  facts.changes_sent = replicator_.statistics().changes_sent;
+  facts.changes_applied = replicator_.statistics().changes_applied;
+  facts.settled_slots = settled_.count();
+  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
+    const bool here = coordinator_.store().shape().owns(static_cast<uint16_t>(slot));
+    facts.coordinated_slots += here && view_->self_coordinates(static_cast<uint16_t>(slot)) ? 1 : 0;
+  }
+  for (const ClusterView::Node& node : view_->members()) {
+    if (node.id == view_->self_id()) continue;
+    facts.peers.push_back(replicator_.facts_of(node.id));
+    facts.peers.back().healthy = node.healthy();
+  }
+  return facts;
 }
 
 // ---- cluster::PeerDirectory

@@ -39,9 +39,7 @@ char* put_fixed64(char* out, uint64_t value) {
   return out;
 }
 
-bool is_translated(ChangeKind kind) {
-  return kind == ChangeKind::delta || kind == ChangeKind::state || kind == ChangeKind::flush;
-}
+bool is_translated(ChangeKind kind) { return kind >= ChangeKind::delta; }
 
 std::string_view bytes_of(const NodeId& node) {
   return {reinterpret_cast<const char*>(node.data()), node.size()};
@@ -77,7 +75,7 @@ Dot read_dot(ByteReader& in, std::span<const ActorId> handles) {
 bool read_head(ByteReader& in, std::span<const ActorId> handles, Change& change) {
   const uint8_t first = in.byte();
   change.kind = static_cast<ChangeKind>(first & kChangeKindMask);
-  const bool known = (first & kChangeKindMask) <= static_cast<uint8_t>(ChangeKind::flush);
+  const bool known = (first & kChangeKindMask) <= static_cast<uint8_t>(ChangeKind::flushes);
   if (!known || (first & ~(kChangeKindMask | kChangeHasExpiry | kChangeHasSuperseded)) != 0)
     in.reject();
   const uint64_t db = in.varint();
@@ -96,7 +94,7 @@ bool read_head(ByteReader& in, std::span<const ActorId> handles, Change& change)
 }
 
 void read_body(ByteReader& in, Change& change) {
-  if (change.kind == ChangeKind::flush) {
+  if (is_flush(change.kind)) {
     const uint64_t slot = in.varint();
     if (slot >= kSlots || !change.key.empty()) in.reject();
     change.slot = static_cast<uint16_t>(slot);
@@ -115,7 +113,7 @@ void read_body(ByteReader& in, Change& change) {
 }  // namespace
 
 runtime::Result<Delta> delta_of(const Change& change) {
-  assert(change.kind != ChangeKind::flush);
+  assert(!is_flush(change.kind));
   if (is_translated(change.kind)) return Delta::decode(change.payload);
   Delta delta;
   if (change.kind == ChangeKind::remove) {
@@ -171,7 +169,7 @@ void ChangeWriter::add_translated(const Change& change) {
   };
   ByteWriter out(body_);
   scratch_.clear();
-  if (change.kind == ChangeKind::flush) {
+  if (is_flush(change.kind)) {
     out.varint(change.slot);
     const auto context = CausalContext::decode(change.payload);
     assert(context);
@@ -253,10 +251,11 @@ bool ChangeReader::translate(std::span<const ActorId> handles, Change& change) {
     return index < handles.size() ? std::optional(handles[index]) : std::nullopt;
   };
   scratch_.clear();
-  if (change.kind == ChangeKind::flush) {
+  if (is_flush(change.kind)) {
     const auto encoded = CausalContext::decode(change.payload);
     const auto context = encoded ? translated(*encoded, handle_of) : std::nullopt;
     if (!context) return false;
+    if (change.kind == ChangeKind::flushes && !context->covers(change.dot)) return false;
     context->encode(scratch_);
   } else {
     auto encoded = Delta::decode(change.payload);

@@ -1,10 +1,33 @@
 #include "quorate/object/counter.h"
 
 #include <charconv>
+#include <string>
+
+#include "quorate/object/string_object.h"
 
 #include "string_state.h"
 
 namespace quorate::object {
+
+namespace {
+
+// The sum that takes the place of all siblings, with the increment in it.
+Delta resolved(const Object& object, const ActorTable& actors, const StringState& state,
+               const ActorTotal& own, Hlc hlc, int64_t value) {
+  Baseline baseline{state.erased, state.latest.later_than(state.erased)};
+  baseline.absorbed.raise(own);
+  Delta delta;
+  delta.write("", Version{.dot = own.dot,
+                          .hlc = hlc,
+                          .expiry_ms = read_expiry(object, actors).value_or(0),
+                          .payload = Blob::make(std::to_string(value)),
+                          .baseline = baseline.encode(),
+                          .kind = Kind::raw});
+  delta.supersede_all(object);
+  return delta;
+}
+
+}  // namespace
 
 std::optional<int64_t> parse_integer(std::string_view text) {
   int64_t value = 0;
@@ -34,6 +57,10 @@ std::expected<Increment, CounterError> increment(const Object& object, const Act
   }
   Increment result;
   result.value = *value;
+  if (count_values(object) > 1) {
+    result.delta = resolved(object, actors, state, {dot, total}, hlc, *value);
+    return result;
+  }
   result.delta.write("", Version{.dot = dot,
                                  .hlc = hlc,
                                  .expiry_ms = 0,

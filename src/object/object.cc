@@ -39,6 +39,18 @@ void keep_element(const std::string& id, Versions versions, Object& merged) {
   if (!versions.empty()) merged.elements.push_back(Element{id, std::move(versions)});
 }
 
+Object part(const Object& object, const CausalContext& seen, bool covered) {
+  Object kept;
+  for (const Element& element : object.elements) {
+    Versions versions;
+    for (const Version& version : element.versions) {
+      if (seen.covers(version.dot) == covered) versions.push_back(version);
+    }
+    keep_element(element.id, std::move(versions), kept);
+  }
+  return kept;
+}
+
 }  // namespace
 
 const Element* Object::find(std::string_view id) const {
@@ -103,6 +115,14 @@ void Delta::supersede_all(const Object& object) {
   for (const Element& element : object.elements) {
     for (const Version& version : element.versions) supersede(version.dot);
   }
+}
+
+Object covered_part(const Object& object, const CausalContext& seen) {
+  return part(object, seen, true);
+}
+
+Object uncovered_part(const Object& object, const CausalContext& seen) {
+  return part(object, seen, false);
 }
 
 Object at_rest(Object object, const SlotClock& clock) {

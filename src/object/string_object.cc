@@ -41,18 +41,42 @@ uint64_t effective_expiry_ms(const Object& object, const Version& winner) {
 
 }  // namespace
 
+bool is_newer(const Version& a, const Version& b, const ActorTable& actors) {
+  return a.hlc > b.hlc || (a.hlc == b.hlc && actors.compare(a.dot, b.dot) > 0);
+}
+
 const Version* winner(const Object& object, const ActorTable& actors) {
   const Element* string = object.find("");
   if (string == nullptr) return nullptr;
   const Version* best = nullptr;
   for (const Version& version : string->versions) {
     if (!holds_value(version)) continue;
-    if (best == nullptr || version.hlc > best->hlc ||
-        (version.hlc == best->hlc && actors.compare(version.dot, best->dot) > 0)) {
-      best = &version;
-    }
+    if (best == nullptr || is_newer(version, *best, actors)) best = &version;
   }
   return best;
+}
+
+std::size_t count_values(const Object& object) {
+  const Element* string = object.find("");
+  if (string == nullptr) return 0;
+  return static_cast<std::size_t>(std::ranges::count_if(string->versions, holds_value));
+}
+
+std::vector<SiblingValue> read_siblings(const Object& object, const ActorTable& actors) {
+  std::vector<SiblingValue> values;
+  if (const Element* string = object.find("")) {
+    for (const Version& version : string->versions) {
+      if (holds_value(version)) values.push_back({version.payload, version.expiry_ms, &version});
+    }
+  }
+  std::ranges::sort(values, [&](const SiblingValue& a, const SiblingValue& b) {
+    return is_newer(*a.version, *b.version, actors);
+  });
+  const auto read = read_string(object, actors);
+  if (!read || !*read) return values;  // beyond 64 bits: what was written, without increments
+  if (values.empty()) values.emplace_back();
+  values.front().bytes = (*read)->bytes;
+  return values;
 }
 
 std::expected<std::optional<StringValue>, CounterError> read_string(const Object& object,

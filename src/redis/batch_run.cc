@@ -11,6 +11,14 @@ namespace {
 constexpr std::string_view kUncertain =
     "-UNCERTAIN the write is on too few replicas to be promised and may take effect\r\n";
 
+struct ByKey {
+  using is_avalanching = void;
+  size_t operator()(const object::Key* key) const { return key->hash + key->db; }
+  bool operator()(const object::Key* one, const object::Key* other) const {
+    return one->hash == other->hash && one->db == other->db && one->name == other->name;
+  }
+};
+
 }  // namespace
 
 void BatchRun::start(runtime::Executor& receiver, runtime::Task ended) {
@@ -60,11 +68,11 @@ void BatchRun::start_in_cluster() {
   next_of_key_.assign(size(), kNone);
   std::vector<coordinator::Access> access(size());
   std::vector<uint32_t> firsts;
-  using Name = std::pair<std::string_view, uint16_t>;
-  boost::unordered_flat_map<Name, std::pair<uint32_t, uint32_t>> chains;  // first, last
+  boost::unordered_flat_map<const object::Key*, std::pair<uint32_t, uint32_t>, ByKey, ByKey>
+      chains;  // first, last
   for (uint32_t i = 0; i < size(); ++i) {
     access[i] = access_of(request(i));
-    const auto [at, fresh] = chains.try_emplace(Name(request(i).keys[0].name, request(i).db), i, i);
+    const auto [at, fresh] = chains.try_emplace(request(i).keys.data(), i, i);
     if (fresh) {
       firsts.push_back(i);
       continue;

@@ -54,7 +54,7 @@ void ClusterBatch::ask() {
   std::string question;
   for (size_t i = 0; i < run_->size(); ++i) encode_request(run_->request(i), question);
   run_->engine().shard_cluster()->calls().call(
-      *to_.node, kRequestService, question, kTimeoutUs,
+      *to_.node, kRequestService, question, cluster::Patience::while_healthy(kTimeoutUs),
       [self = shared_from_this()](cluster::PeerCalls::Answer answer) {
         if (self->to_.shard == self->home_.shard()) return self->answered(answer);
         using Kept = std::expected<std::string, cluster::CallFailure>;

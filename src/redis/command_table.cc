@@ -188,6 +188,7 @@ void register_all_commands(CommandTable& table) {
   register_generic_commands(table);
   register_server_commands(table);
   register_cluster_commands(table);
+  register_sibling_commands(table);
 }
 
 }  // namespace quorate::redis

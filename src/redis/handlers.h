@@ -118,6 +118,12 @@ void dyn_members_command(CommandContext& context);
 void dyn_preflist_command(CommandContext& context);
 void dyn_ring_command(CommandContext& context);
 
+// commands_siblings.cc
+void dyn_del_command(CommandContext& context);
+void dyn_get_command(CommandContext& context);
+void dyn_put_command(CommandContext& context);
+void dyn_siblings_command(CommandContext& context);
+
 // info.cc
 void info_command(CommandContext& context);
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "quorate/coordinator/shard_cluster.h"
 #include "quorate/redis/session.h"
 
 #include "redis/gathered_request.h"
@@ -20,11 +21,14 @@ void add_counters(std::vector<uint64_t>& to, const std::vector<uint64_t>& from) 
 void add_statistics(EngineStatistics& to, const EngineStatistics& from) {
   to.commands += from.commands;
   to.forwarded_commands += from.forwarded_commands;
+  to.peer_commands += from.peer_commands;
   to.keyspace_hits += from.keyspace_hits;
   to.keyspace_misses += from.keyspace_misses;
   to.input_bytes += from.input_bytes;
   to.output_bytes += from.output_bytes;
   to.error_replies += from.error_replies;
+  to.siblings_made += from.siblings_made;
+  to.siblings_refused += from.siblings_refused;
   to.commands_per_s += from.commands_per_s;
   to.input_bytes_per_s += from.input_bytes_per_s;
   to.output_bytes_per_s += from.output_bytes_per_s;
@@ -88,7 +92,9 @@ ShardFacts shard_facts(ShardEngine& engine) {
   facts.store = store.statistics();
   count_all_keys(store, facts);
   count_client_buffers(engine, facts);
+  if (engine.clustered()) facts.cluster = engine.shard_cluster()->facts();
   facts.last_save_ms = last_save_ms(engine);
+  facts.siblings_seen = engine.coordinator().keys().siblings_seen();
   facts.dirty_bytes = store.dirty_bytes();
   facts.cold_keys = store.cold_rows();
   facts.table_bytes = store.table().memory_bytes();
@@ -110,8 +116,10 @@ void ShardFacts::add(const ShardFacts& other) {
   for (size_t db = 0; db < other.databases.size(); ++db) {
     databases[db].add(other.databases[db]);
   }
+  cluster.add(other.cluster);
   last_save_ms = std::min(last_save_ms, other.last_save_ms);
   changed_keys += other.changed_keys;
+  siblings_seen += other.siblings_seen;
   dirty_bytes += other.dirty_bytes;
   cold_keys += other.cold_keys;
   table_bytes += other.table_bytes;

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "quorate/coordinator/cluster_facts.h"
 #include "quorate/redis/command_table.h"
 #include "quorate/redis/server_control.h"
 #include "quorate/redis/shard_engine.h"
@@ -25,9 +26,11 @@ namespace quorate::redis {
 struct ShardFacts {
   EngineStatistics engine;
   storage::StoreStatistics store;  // of the sum: checkpoints are those that every shard completed
+  coordinator::ClusterFacts cluster;
   std::vector<KeyCounts> databases;
   uint64_t last_save_ms = 0;
   uint64_t changed_keys = 0, dirty_bytes = 0, cold_keys = 0, table_bytes = 0;
+  uint64_t siblings_seen = 0;
   uint64_t journal_bytes = 0, journal_segments = 0, journal_memory_bytes = 0, journal_syncs = 0;
   uint64_t journal_sync_lag_ms = 0;  // age of the oldest change that is not synced, at most
   uint64_t input_bytes_max = 0, output_bytes_max = 0, client_bytes = 0;  // of the clients' buffers

@@ -6,53 +6,14 @@
 #include <utility>
 
 #include "redis/info.h"
+#include "redis/info_cluster.h"
+#include "redis/info_section.h"
 
 namespace quorate::redis {
 namespace {
 
 constexpr uint64_t kSecondsPerDay = 86'400;
 constexpr std::string_view kNoReplicationId = "0000000000000000000000000000000000000000";
-
-class Section {
- public:
-  explicit Section(std::string& out) : out_(out) {}
-
-  template <class Value>
-  void field(std::string_view name, const Value& value) {
-    fmt::format_to(std::back_inserter(out_), "{}:{}\r\n", name, value);
-  }
-  // With two decimals.
-  void ratio(std::string_view name, double value, std::string_view unit = {}) {
-    fmt::format_to(std::back_inserter(out_), "{}:{:.2f}{}\r\n", name, value, unit);
-  }
-  void seconds(std::string_view name, double value) {
-    fmt::format_to(std::back_inserter(out_), "{}:{:.6f}\r\n", name, value);
-  }
-  // Fields of things this server does not do, which Redis shows as 0.
-  template <size_t N>
-  void none(const std::array<std::string_view, N>& names) {
-    for (const std::string_view name : names) field(name, 0);
-  }
-  // The field and, as <name>_human, the same for people: "1.50M".
-  void size(const std::string& name, uint64_t bytes) {
-    field(name, bytes);
-    size_human(name + "_human", bytes);
-  }
-  void size_human(std::string_view name, uint64_t bytes) {
-    constexpr std::string_view kUnits = "KMGTPE";
-    if (bytes < 1024) {
-      fmt::format_to(std::back_inserter(out_), "{}:{}B\r\n", name, bytes);
-      return;
-    }
-    auto scaled = static_cast<double>(bytes) / 1024;
-    size_t unit = 0;
-    for (; scaled >= 1024 && unit + 1 < kUnits.size(); ++unit) scaled /= 1024;
-    fmt::format_to(std::back_inserter(out_), "{}:{:.2f}{}\r\n", name, scaled, kUnits[unit]);
-  }
-
- private:
-  std::string& out_;
-};
 
 std::string_view ok_or_err(bool ok) { return ok ? "ok" : "err"; }
 
@@ -64,7 +25,7 @@ double quotient(uint64_t a, uint64_t b) {
   return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b);
 }
 
-void write_server(const NodeFacts& facts, Section& out) {
+void write_server(const NodeFacts& facts, InfoSection& out) {
   const ServerFacts& server = facts.server;
   const uint64_t uptime_s =
       facts.now_ms > server.started_ms ? (facts.now_ms - server.started_ms) / 1000 : 0;
@@ -94,7 +55,7 @@ void write_server(const NodeFacts& facts, Section& out) {
   out.field("io_threads_active", 0);
 }
 
-void write_clients(const NodeFacts& facts, Section& out) {
+void write_clients(const NodeFacts& facts, InfoSection& out) {
   out.field("connected_clients", facts.connections.connected);
   out.field("cluster_connections", 0);
   out.field("maxclients", facts.connections.limit);
@@ -106,7 +67,7 @@ void write_clients(const NodeFacts& facts, Section& out) {
   out.none(kNone);
 }
 
-void write_memory(const NodeFacts& facts, Section& out) {
+void write_memory(const NodeFacts& facts, InfoSection& out) {
   const MemoryFacts& memory = facts.memory;
   const uint64_t used = memory.allocated;
   const uint64_t dataset = std::min(facts.shards.table_bytes, used);
@@ -148,7 +109,7 @@ void write_memory(const NodeFacts& facts, Section& out) {
 }
 
 // A checkpoint is what Redis calls a save, the journal what it calls the AOF.
-void write_persistence(const NodeFacts& facts, Section& out) {
+void write_persistence(const NodeFacts& facts, InfoSection& out) {
   const ShardFacts& shards = facts.shards;
   const uint64_t completed = shards.store.checkpoints_completed;
   const auto last_s = static_cast<int64_t>(shards.store.checkpoint_us_last / 1'000'000);
@@ -191,7 +152,7 @@ void write_persistence(const NodeFacts& facts, Section& out) {
   out.field("recovery_ms", facts.server.recovery_ms);
 }
 
-void write_stats(const NodeFacts& facts, Section& out) {
+void write_stats(const NodeFacts& facts, InfoSection& out) {
   const EngineStatistics& engine = facts.shards.engine;
   const storage::StoreStatistics& store = facts.shards.store;
   out.field("total_connections_received", facts.connections.received);
@@ -228,11 +189,12 @@ void write_stats(const NodeFacts& facts, Section& out) {
   out.none(kNone);
   out.field("total_error_replies", engine.error_replies);
   out.field("forwarded_commands", engine.forwarded_commands);
+  out.field("peer_commands", engine.peer_commands);
   out.field("demoted_keys", store.demoted_keys);
   out.field("loaded_keys", store.loaded_keys);
 }
 
-void write_replication(const NodeFacts& facts, Section& out) {
+void write_replication(const NodeFacts& facts, InfoSection& out) {
   out.field("role", "master");
   out.field("connected_slaves", 0);
   out.field("master_failover_state", "no-failover");
@@ -246,17 +208,17 @@ void write_replication(const NodeFacts& facts, Section& out) {
   out.none(kNoBacklog);
 }
 
-void write_cpu(const NodeFacts& facts, Section& out) {
+void write_cpu(const NodeFacts& facts, InfoSection& out) {
   out.seconds("used_cpu_sys", facts.cpu.system_s);
   out.seconds("used_cpu_user", facts.cpu.user_s);
   out.seconds("used_cpu_sys_children", 0);
   out.seconds("used_cpu_user_children", 0);
 }
 
-void write_modules(const NodeFacts& /*facts*/, Section& /*out*/) {}
+void write_modules(const NodeFacts& /*facts*/, InfoSection& /*out*/) {}
 
 // Commands are not timed one by one: that would cost more than most of them take.
-void write_command_stats(const NodeFacts& facts, Section& out) {
+void write_command_stats(const NodeFacts& facts, InfoSection& out) {
   const EngineStatistics& engine = facts.shards.engine;
   const auto write = [&](const CommandSpec& spec) {
     const uint64_t calls = engine.calls[spec.id];
@@ -273,11 +235,13 @@ void write_command_stats(const NodeFacts& facts, Section& out) {
   }
 }
 
-void write_cluster(const NodeFacts& facts, Section& out) {
-  out.field("cluster_enabled", facts.is_cluster ? 1 : 0);
+void write_siblings(const NodeFacts& facts, InfoSection& out) {
+  out.field("siblings_seen", facts.shards.siblings_seen);
+  out.field("siblings_made", facts.shards.engine.siblings_made);
+  out.field("siblings_refused", facts.shards.engine.siblings_refused);
 }
 
-void write_keyspace(const NodeFacts& facts, Section& out) {
+void write_keyspace(const NodeFacts& facts, InfoSection& out) {
   for (size_t db = 0; db < facts.shards.databases.size(); ++db) {
     const KeyCounts& database = facts.shards.databases[db];
     if (database.keys == 0) continue;
@@ -290,7 +254,7 @@ struct SectionSpec {
   std::string_view title;
   std::string_view other_name;  // that INFO takes too
   bool by_default;
-  void (*write)(const NodeFacts&, Section&);
+  void (*write)(const NodeFacts&, InfoSection&);
 };
 
 constexpr SectionSpec kSections[] = {
@@ -304,6 +268,9 @@ constexpr SectionSpec kSections[] = {
     {"Modules", "module_list", true, &write_modules},
     {"Commandstats", {}, false, &write_command_stats},
     {"Cluster", {}, true, &write_cluster},
+    {"Quorum", {}, true, &write_quorum},
+    {"Peers", {}, true, &write_peers},
+    {"Siblings", {}, true, &write_siblings},
     {"Keyspace", {}, true, &write_keyspace},
 };
 
@@ -331,7 +298,7 @@ std::string info_text(const NodeFacts& facts, std::span<const std::string> names
     if (!asks_for(names, section)) continue;
     if (!text.empty()) text += "\r\n";
     fmt::format_to(std::back_inserter(text), "# {}\r\n", section.title);
-    Section out(text);
+    InfoSection out(text);
     section.write(facts, out);
   }
   return text;

@@ -89,6 +89,7 @@ size_t Session::parse_requests(std::string_view input, RequestBatch& batch) {
   if (blocked_) return 0;
   const storage::ShardStore& store = engine_.store();
   const bool alone = engine_.shards() == 1;
+  const bool prefetches = !engine_.clustered();  // else BatchRun does, where the keys are at home
   size_t at = 0;
   while (!batch.full() && at < input.size()) {
     if (parser_.parse(input.substr(at)) != ParseStatus::complete) break;
@@ -103,7 +104,7 @@ size_t Session::parse_requests(std::string_view input, RequestBatch& batch) {
     item.bad_keys = !keys_of(*spec, args, indexes);
     for (const size_t index : indexes) {
       const object::Key key = object::Key::of(args[index], client_.db, engine_.hash_seed());
-      if (alone || store.shape().owns(key.slot)) store.prefetch_cell(key);
+      if (prefetches && (alone || store.shape().owns(key.slot))) store.prefetch_cell(key);
       batch.add_key(item, key);
     }
     if (indexes.empty()) break;      // it may change how the next ones are read

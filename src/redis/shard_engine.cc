@@ -27,6 +27,7 @@ ShardEngine::ShardEngine(Parts parts, unsigned shard, EngineSettings settings)
       control_(parts.control),
       shard_(shard),
       hash_seed_(parts.coordinator.store().shape().hash_seed),
+      context_seal_(hash_seed_),
       settings_(std::move(settings)),
       turn_input_(std::make_unique<TurnInput>(store())) {
   statistics_.calls.resize(commands_.id_count());
@@ -126,6 +127,7 @@ void ShardEngine::reset_statistics() {
   statistics_ = std::move(fresh);
   commands_a_second_ago_ = input_a_second_ago_ = output_a_second_ago_ = 0;
   store().reset_statistics();
+  coordinator_.keys().reset_statistics();
 }
 
 void ShardEngine::measure_rates() {

@@ -97,7 +97,8 @@ void ask_for_slots(ShardEngine& engine, const std::optional<object::NodeId>& nod
   }
   ++engine.statistics().forwarded_commands;
   engine.shard_cluster()->calls().call(*node, kSlotService, encode_slot_question(slots, request),
-                                       timeout_us, std::move(done));
+                                       cluster::Patience::while_healthy(timeout_us),
+                                       std::move(done));
 }
 
 void serve_slot_questions(ShardEngine& engine, cluster::PeerCalls& calls) {

@@ -47,6 +47,7 @@ void TurnInput::run() {
 
 void TurnInput::prefetch_entries() const {
   if (batch_.keys().size() < 2) return;  // nothing to overlap with
+  if (store_.replicated()) return;       // as in Session::parse_requests()
   for (const object::Key& key : batch_.keys()) {
     if (store_.shape().owns(key.slot)) store_.prefetch_entry(key);
   }

@@ -13,6 +13,7 @@ namespace quorate::server {
 namespace {
 
 constexpr int64_t kPortMax = 65535;
+constexpr int64_t kSiblingsMax = 4096;
 
 runtime::Status set_announce_ip(Config& config, Words words) {
   const std::string ip(words[0]);
@@ -84,6 +85,8 @@ void add_cluster_directives(std::vector<Directive>& table) {
       integer("read-quorum", &C::read_quorum, 1, kReplicasMax, 0, "Copies that answer a read: R"));
   table.push_back(integer("write-quorum", &C::write_quorum, 1, kReplicasMax, 0,
                           "Copies that confirm a write: W"));
+  table.push_back(integer("siblings-max", &C::siblings_max, 1, kSiblingsMax, kMutable,
+                          "Siblings of a key beyond which DYN.PUT is refused"));
 }
 
 std::optional<Contradiction> contradiction_in(const Config& config) {

@@ -212,7 +212,7 @@ bool Checkpointer::walk_slot(uint16_t slot, size_t& budget) {
       counts.rows_stale = false;
       slot_touched_ = true;
     }
-    slot_touched_ = slot_touched_ || store_.flushed_.contains({slot, db_});
+    slot_touched_ = slot_touched_ || store_.flushes_to_save(slot, db_);
     if (counts.dirty == 0 && hash_ == 0) continue;
     slot_touched_ = true;
     if (!walk_database(slot, db_, budget)) {
@@ -310,7 +310,8 @@ void Checkpointer::save_counts(uint16_t slot) {
     if (counts.on_disk == 0 && flushed.empty()) continue;
     saved.push_back({db, counts.on_disk, std::min(counts.volatile_on_disk, counts.on_disk),
                      counts.next_expiry_ms, counts.rows_ahead, counts.rows_shared,
-                     std::min(counts.tombstones_on_disk, counts.on_disk), std::move(flushed)});
+                     std::min(counts.tombstones_on_disk, counts.on_disk), std::move(flushed),
+                     store_.keys_see_ahead(slot, db)});
   }
   batch_->meta.push_back({count_record_name(slot), encode_counts(saved), batch_->rows.size()});
 }

@@ -137,6 +137,7 @@ size_t encode_record(const Record& record, char* out) {
     case RecordType::joined:
     case RecordType::flush:
     case RecordType::flushed:
+    case RecordType::clock:
       write_change(writer, record.state);
       if (record.type == RecordType::remove || record.type == RecordType::joined) {
         write_sized(record.key);
@@ -153,7 +154,7 @@ std::optional<Record> decode_record(std::string_view& bytes) {
   const unsigned type = first & ((1u << kBeforeShift) - 1);
   const unsigned before = first >> kBeforeShift;
   if (type < static_cast<unsigned>(RecordType::put) ||
-      type > static_cast<unsigned>(RecordType::flushed) ||
+      type > static_cast<unsigned>(RecordType::clock) ||
       before > static_cast<unsigned>(Before::expiring)) {
     return std::nullopt;
   }
@@ -185,6 +186,7 @@ std::optional<Record> decode_record(std::string_view& bytes) {
       record.context = in.sized();
       break;
     case RecordType::flushed:
+    case RecordType::clock:
       read_change(in, record.state);
       record.context = in.sized();
       break;

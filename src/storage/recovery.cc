@@ -107,6 +107,24 @@ class Replay {
   size_t rows_max_ = 64;  // fetched together; a small journal may speak of large rows
 };
 
+// A flush must not make forgotten what keys saw beyond their slot's clock, so they are in memory.
+runtime::Status load_contexts(RowStore& rows, ShardStore& shard) {
+  const std::vector<RowKey> places = shard.contexts_on_disk();
+  if (places.empty()) return {};
+  auto reading = rows.begin_read();
+  if (!reading) return std::unexpected(reading.error());
+  for (const RowKey& place : places) {
+    runtime::Status loaded;
+    auto status = (*reading)->scan(place, [&](const RowStore::Row& row) {
+      if (row.key.slot != place.slot || row.key.db != place.db) return false;
+      loaded = shard.load_ahead(row);
+      return loaded.has_value();
+    });
+    if (!status || !loaded) return status ? loaded : status;
+  }
+  return {};
+}
+
 }  // namespace
 
 runtime::Result<RecoveryReport> recover(const RecoveryTask& task) {
@@ -131,6 +149,11 @@ runtime::Result<RecoveryReport> recover(const RecoveryTask& task) {
       task.progress);
   if (!survey) return std::unexpected(survey.error());
   if (auto status = replay.apply(); !status) return std::unexpected(status.error());
+  for (ShardStore* shard : task.shards) {
+    if (auto status = load_contexts(task.rows, *shard); !status) {
+      return std::unexpected(status.error());
+    }
+  }
   report.journal_bytes = survey->bytes;
   report.torn = survey->torn;
   report.found_journal = !survey->files.empty();

@@ -43,10 +43,8 @@ bool is_only(const object::CausalContext& dots, object::Dot dot) {
          dots.covers(dot);
 }
 
-object::Object seen_only(object::CausalContext context) {
-  object::Object object;
-  object.seen = std::move(context);
-  return object;
+bool shows_unseen(const object::Object& object, const object::CausalContext& seen) {
+  return !object::uncovered_part(object, seen).elements.empty();
 }
 
 }  // namespace
@@ -65,7 +63,7 @@ void ShardStore::set_keeps_tombstones(bool on) {
 // there.
 object::SlotClock ShardStore::clock_for(uint16_t slot, uint16_t db) const {
   object::CausalContext clock = clocks_.clock(slot);
-  if (const auto at = flushed_.find({slot, db}); at != flushed_.end()) clock.join(at->second);
+  if (flushed_ahead(slot, db)) clock.join(flushed_.at({slot, db}).context);
   return object::SlotClock(std::move(clock));
 }
 
@@ -109,6 +107,16 @@ Entry* ShardStore::change_simply(const object::Key& key, Entry* before, const En
   return store(key, before, state);
 }
 
+// What the key has become by changes with these dots. A simple state names one dot: if that is not
+// the change's (a sibling was removed, another is left), replay must be told.
+void ShardStore::log_state(const object::Key& key, const Entry* before, const EntryState& state,
+                           const object::CausalContext& dots) {
+  if (is_only(dots, state.dot)) return log(RecordType::put, before_of(key, before), key, state);
+  std::string encoded;
+  dots.encode(encoded);
+  log(RecordType::merged, before_of(key, before), key, state, encoded);
+}
+
 // `write(object, dot, hlc)` gives the delta of what the key becomes.
 template <class Write>
 Entry* ShardStore::change_object(const object::Key& key, Entry* before, Write&& write) {
@@ -127,7 +135,7 @@ Entry* ShardStore::commit_delta(const object::Key& key, Entry* before, const obj
   std::string payload;
   const EntryState state = entry_state_of(after, actors_, dot, hlc, payload);
   note_context(key, state);
-  log(RecordType::put, before_of(key, before), key, state);
+  log_state(key, before, state, delta.dots);
   if (observer_ != nullptr) {
     object::Change change = change_of(delta, dot, hlc, change_payload_, superseded_);
     change.slot = key.slot;
@@ -193,23 +201,30 @@ std::expected<int64_t, object::CounterError> ShardStore::increment(const object:
   return done->value;
 }
 
-void ShardStore::tell_flush(uint16_t db, uint16_t slot, const EntryState& state) {
-  object::Change change;
-  change.kind = ChangeKind::flush;
-  change.slot = slot;
-  change.db = db;
-  change.dot = state.dot;
-  change.hlc = state.hlc;
-  change_payload_.clear();
-  clock_for(slot, db).have().encode(change_payload_);
-  change.payload = change_payload_;
-  observer_->changed(change);
+// ---- changes on top of what a client has seen; what covers all of it is a plain one
+
+Entry* ShardStore::put_beside(const object::Key& key, Entry* before, const Value& value,
+                              const object::CausalContext& seen) {
+  const bool beside = before != nullptr && shows_unseen(*object_of(before), seen);
+  if (!beside) return put(key, before, value);
+  return change_object(key, before, [&](const auto& object, object::Dot dot, object::Hlc hlc) {
+    return object::write_string(object::covered_part(object, seen), dot, hlc,
+                                object::Blob::make(value.payload), value.expiry_ms);
+  });
 }
 
-// For contexts_of().
-void ShardStore::note_context(const object::Key& key, const EntryState& state) {
-  const bool simple = state.form == Form::raw || state.form == Form::counter;
-  if (!simple && !state.payload.empty()) counts(key).contexts = true;
+Entry* ShardStore::remove_seen(const object::Key& key, Entry* before,
+                               const object::CausalContext& seen) {
+  if (!is_visible(before)) return before;
+  const object::Object object = *object_of(before);
+  if (object::covered_part(object, seen).elements.empty()) return before;
+  if (!shows_unseen(object, seen)) {
+    remove(key, before);
+    return find(key);
+  }
+  return change_object(key, before, [&](const auto& whole, object::Dot dot, object::Hlc hlc) {
+    return object::erase(object::covered_part(whole, seen), dot, hlc);
+  });
 }
 
 // ---- changes of others
@@ -217,7 +232,7 @@ void ShardStore::note_context(const object::Key& key, const EntryState& state) {
 // Whether the change, which is not covered, leaves a simple entry with just what it says.
 bool ShardStore::replaces(const object::Change& change, const Entry* before) const {
   if (change.kind > ChangeKind::remove) return false;
-  if (!flushed_.empty() && flushed_.contains({change.slot, change.db})) return false;
+  if (flushed_ahead(change.slot, change.db)) return false;
   if (change.kind == ChangeKind::counter &&
       (change.total < INT64_MIN || change.total > INT64_MAX)) {
     return false;
@@ -230,9 +245,9 @@ bool ShardStore::replaces(const object::Change& change, const Entry* before) con
   return std::ranges::find(change.superseded, before->dot()) != change.superseded.end();
 }
 
-runtime::Status ShardStore::apply(const object::Change& change) {
+runtime::Status ShardStore::apply(const object::Change& change, bool all_loaded) {
   if (change.kind <= ChangeKind::remove && clocks_.covers(change.slot, change.dot)) return {};
-  if (change.kind == ChangeKind::flush) return apply_flush(change);
+  if (object::is_flush(change.kind)) return apply_flush(change, all_loaded);
   const object::Key key{change.key, object::key_hash(change.key, shape_.hash_seed), change.slot,
                         change.db};
   Entry* before = find(key);
@@ -276,14 +291,7 @@ runtime::Status ShardStore::apply_merging(const object::Key& key, Entry* before,
   const EntryState state = entry_state_of(after, actors_, change.dot, hlc, scratch_);
   note_context(key, state);
   clocks_.join(key.slot, delta->dots);
-  const Before replaced = before_of(key, before);
-  if (is_only(delta->dots, state.dot)) {
-    log(RecordType::put, replaced, key, state);
-  } else {
-    std::string dots;
-    delta->dots.encode(dots);
-    log(RecordType::merged, replaced, key, state, dots);
-  }
+  log_state(key, before, state, delta->dots);
   store(key, before, state);
   return {};
 }
@@ -316,87 +324,6 @@ void ShardStore::join(const object::Key& key, Entry* before, const object::Objec
   store(key, before, state);
 }
 
-runtime::Status ShardStore::apply_flush(const object::Change& change) {
-  if (clocks_.covers(change.slot, change.dot)) return {};
-  const auto context = object::CausalContext::decode(change.payload);
-  if (!context) return std::unexpected(context.error());
-  const bool all = context->covers(clocks_.clock(change.slot));
-  object::Key place;
-  place.slot = change.slot;
-  place.db = change.db;
-  SlotCounts& slot = counts(place);
-  if (!all && slot.cold != 0) {
-    return runtime::fail("a flush of slot " + std::to_string(change.slot) +
-                         " needs the keys that are not in memory");
-  }
-  (void)hlc_.observe(change.hlc, now_ms());
-  EntryState state;
-  state.dot = change.dot;
-  state.hlc = change.hlc;
-  if (all) {
-    flush_at_once(place, state);
-  } else {
-    flush_each(place, *context, change.hlc);
-  }
-  clocks_.add(change.slot, change.dot);
-  log(RecordType::flushed, Before::unknown, place, state, change.payload);
-  note_flushed(change.db, change.slot, *context);
-  return {};
-}
-
-void ShardStore::flush_each(const object::Key& place, const object::CausalContext& context,
-                            object::Hlc hlc) {
-  std::vector<std::pair<uint64_t, Entry*>> entries;
-  table_.visit_slot(place.db, place.slot, 0, [&](uint64_t hash, Entry* entry) {
-    entries.emplace_back(hash, entry);
-    return true;
-  });
-  const object::Object flushed = seen_only(context);
-  for (const auto& [hash, entry] : entries) {
-    const std::string name(entry->key());  // the entry may be replaced
-    join({name, hash, place.slot, place.db}, entry, flushed, entry->dot(), hlc);
-  }
-}
-
-std::vector<ShardStore::SeenByKey> ShardStore::contexts_of(uint16_t db, uint16_t slot) const {
-  std::vector<SeenByKey> contexts;
-  if (!replicated_ || !table_.counts(db, slot).contexts) return contexts;
-  table_.visit_slot(db, slot, 0, [&](uint64_t hash, const Entry* entry) {
-    const bool simple = entry->form() == Form::raw || entry->form() == Form::counter;
-    if (simple || entry->payload().empty()) return true;
-    object::Object seen = seen_only(object_of(entry)->seen);
-    if (!seen.seen.empty()) {
-      contexts.push_back({std::string(entry->key()), hash, entry->dot(), std::move(seen)});
-    }
-    return true;
-  });
-  return contexts;
-}
-
-// A version that such a key superseded may still arrive, and the flush's context does not cover it.
-// The flush's dot is not the key's: whoever got it in a state would think that he has the flush.
-void ShardStore::keep_contexts(uint16_t db, uint16_t slot, const std::vector<SeenByKey>& contexts,
-                               object::Hlc hlc) {
-  for (const SeenByKey& of : contexts) {
-    join({of.name, of.hash, slot, db}, nullptr, of.seen, of.dot, hlc);
-  }
-}
-
-void ShardStore::note_flushed(uint16_t db, uint16_t slot, const object::CausalContext& context) {
-  object::CausalContext& all = flushed_[{slot, db}];
-  all.join(context);
-  if (clocks_.clock(slot).covers(all)) flushed_.erase({slot, db});
-}
-
-// What a checkpoint must save. Contexts that the clock has come to cover are let go.
-object::CausalContext ShardStore::flushed_context(uint16_t slot, uint16_t db) {
-  const auto at = flushed_.find({slot, db});
-  if (at == flushed_.end()) return {};
-  if (!clocks_.clock(slot).covers(at->second)) return at->second;
-  flushed_.erase(at);
-  return {};
-}
-
 std::optional<object::Change> ShardStore::state_of(const object::Key& key,
                                                    std::string& scratch) const {
   const Entry* entry = find(key);
@@ -421,14 +348,34 @@ std::optional<object::Change> ShardStore::state_of(const object::Key& key,
   return change;
 }
 
+runtime::Status ShardStore::adopt_clock(uint16_t slot, const object::CausalContext& dots) {
+  const object::CausalContext clock = clocks_.clock(slot);
+  if (clock.covers(dots)) return {};
+  if (dots.last(shape_.actor) > clock.last(shape_.actor)) {
+    return runtime::fail("another node has changes of slot " + std::to_string(slot) +
+                         " that this one made and lost");
+  }
+  object::Key place;
+  place.slot = slot;
+  std::string context;
+  dots.encode(context);
+  log(RecordType::clock, Before::unknown, place, {}, context);
+  clocks_.join(slot, dots);
+  return {};
+}
+
 // ---- recovery
 
 runtime::Status ShardStore::replay_merged(const Record& record) {
   (void)hlc_.next_after(record.state.hlc, now_ms());
-  if (record.type == RecordType::flushed) {
+  if (record.type == RecordType::flushed || record.type == RecordType::clock) {
     const auto context = object::CausalContext::decode(record.context);
     if (!context) return std::unexpected(context.error());
-    clocks_.add(record.slot, record.state.dot);
+    if (record.type == RecordType::clock) {
+      clocks_.join(record.slot, *context);
+      return {};
+    }
+    if (record.state.dot.n != 0) clocks_.add(record.slot, record.state.dot);
     note_flushed(record.db, record.slot, *context);
     return {};
   }

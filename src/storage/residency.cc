@@ -53,6 +53,16 @@ runtime::Status Residency::load_to_replay(const ColdResult& row) {
   return std::unexpected(row.error);
 }
 
+runtime::Status Residency::load_ahead(const RowStore::Row& row) {
+  bool wanted = false;
+  const bool whole = !row.damaged && visit_row(row.value, [&](const RowEntry& of) {
+    wanted = wanted || store_.is_ahead(row.key.slot, of.state);
+  });
+  if (wanted) return admit(row.key, row.value);
+  if (!whole) ++store_.statistics_.damaged_rows;
+  return {};
+}
+
 // Puts the keys of a row into memory. Those that are there already are newer.
 runtime::Status Residency::admit(const RowKey& at, std::string_view row) {
   SlotCounts& counts = store_.table_.counts(at.db, at.slot);
@@ -63,8 +73,7 @@ runtime::Status Residency::admit(const RowKey& at, std::string_view row) {
     entry->set_stored(true);
     entry->set_row_expires(of.state.expiry_ms != 0);
     entry->set_row_tombstone(of.state.form == Form::tombstone);
-    const bool simple = of.state.form == Form::raw || of.state.form == Form::counter;
-    counts.contexts = counts.contexts || (!simple && !of.state.payload.empty());
+    store_.note_context(key, of.state);
     entry->set_referenced(true);
     entry->access = initial_access(store_.settings_.eviction, store_.now_ms());
     store_.table_.insert(key, entry);
@@ -183,14 +192,17 @@ bool Residency::evicts_for_memory() const {
          store_.settings_.eviction.policy != EvictionPolicy::noeviction;
 }
 
-bool Residency::demotable(const Entry* entry, uint16_t slot) const {
+bool Residency::demotable(const Entry* entry, uint16_t db, uint16_t slot) const {
   const bool clean = !entry->dirty() || runtime::mutant(runtime::Mutant::dirty_entry_demoted);
   // A cache does not keep on disk what left memory, except that it is gone. What another node is to
   // evict must stay somewhere until it does.
   const bool cached = evicts_for_memory() && store_.may_remove(slot);
   if (cached && entry->form() != Form::tombstone) return false;
   const bool row_says_it = entry->form() != Form::tombstone || entry->row_tombstone();
-  return clean && entry->stored() && row_says_it && store_.checkpointer_->committed(*entry, slot);
+  if (!clean || !entry->stored() || !row_says_it) return false;
+  // A flush must not make it forgotten.
+  if (store_.sees_ahead(slot, db, entry->state())) return false;
+  return store_.checkpointer_->committed(*entry, slot);
 }
 
 void Residency::demote_some() {
@@ -239,7 +251,7 @@ bool Residency::demote_slot(uint16_t db, uint16_t slot, size_t& budget) {
         }
         if (budget > 0) --budget;
         if (budget % kCellsPerLook == 0 && store_.loop_.turn_us() > hand_until_us_) budget = 0;
-        if (entry->referenced() || !demotable(entry, slot)) {
+        if (entry->referenced() || !demotable(entry, db, slot)) {
           entry->set_referenced(false);
           group_stays = true;
         } else {

@@ -22,11 +22,14 @@ class Residency {
 
   using Done = std::move_only_function<void(runtime::Status)>;
   void load(const object::Key& key, Done done);
+  bool loading() const { return !loading_.empty(); }  // anything
   bool loading(const object::Key& key) const {
     return !loading_.empty() && loading_.contains({key.slot, key.db, key.hash});
   }
   // For recovery, which has read the row itself.
   runtime::Status load_to_replay(const ColdResult& row);
+  // … and whose keys are wanted only if they saw what their slot's clock does not say.
+  runtime::Status load_ahead(const RowStore::Row& row);
   void end_turn();
   void start_warming();
   bool out_of_memory() const { return out_of_memory_; }
@@ -47,7 +50,7 @@ class Residency {
   void demote_some();
   bool demote_slot(uint16_t db, uint16_t slot, size_t& budget);
   bool evicts_for_memory() const;
-  bool demotable(const Entry* entry, uint16_t slot) const;
+  bool demotable(const Entry* entry, uint16_t db, uint16_t slot) const;
   void evict_some();
   bool evict_one();
   void relieve_disk();

@@ -9,7 +9,7 @@ namespace quorate::storage {
 namespace {
 
 constexpr uint8_t kFormat = 2;
-constexpr uint8_t kRowsAhead = 1, kRowsShared = 2, kTombstones = 4, kFlushed = 8;
+constexpr uint8_t kRowsAhead = 1, kRowsShared = 2, kTombstones = 4, kFlushed = 8, kContexts = 16;
 constexpr std::string_view kClockPrefix = "clock/";
 constexpr std::string_view kCountPrefix = "count/";
 
@@ -45,7 +45,8 @@ std::string encode_counts(const std::vector<SavedCounts>& counts) {
     out.fixed64(of.next_expiry_ms);
     out.byte(static_cast<uint8_t>(
         (of.rows_ahead ? kRowsAhead : 0) | (of.rows_shared ? kRowsShared : 0) |
-        (of.tombstones != 0 ? kTombstones : 0) | (of.flushed.empty() ? 0 : kFlushed)));
+        (of.tombstones != 0 ? kTombstones : 0) | (of.flushed.empty() ? 0 : kFlushed) |
+        (of.contexts_ahead ? kContexts : 0)));
     if (of.tombstones != 0) out.varint(of.tombstones);
     if (!of.flushed.empty()) of.flushed.write_to(out);
   }
@@ -64,9 +65,10 @@ std::optional<std::vector<SavedCounts>> decode_counts(std::string_view bytes) {
     of.volatile_keys = static_cast<uint32_t>(in.varint());
     of.next_expiry_ms = in.fixed64();
     const uint8_t flags = format == 1 ? kRowsAhead | kRowsShared : in.byte();
-    if ((flags & ~(kRowsAhead | kRowsShared | kTombstones | kFlushed)) != 0) in.reject();
+    if (flags >= 2 * kContexts) in.reject();
     of.rows_ahead = (flags & kRowsAhead) != 0;
     of.rows_shared = (flags & kRowsShared) != 0;
+    of.contexts_ahead = (flags & kContexts) != 0;
     if ((flags & kTombstones) != 0) of.tombstones = static_cast<uint32_t>(in.varint());
     if ((flags & kFlushed) != 0) of.flushed = object::CausalContext::read_from(in);
     if (of.tombstones > of.keys) in.reject();

@@ -175,6 +175,7 @@ void ShardStore::flush(uint16_t db, const object::SlotSet* of) {
     const EntryState state = next_state(place, nullptr, Value{Form::tombstone, 0, {}});
     flush_at_once(place, state);
     if (observer_ != nullptr) tell_flush(db, place.slot, state);
+    if (replicated_) note_flushed(db, place.slot, clock_for(place.slot, db).have());
   }
 }
 
@@ -202,7 +203,8 @@ void ShardStore::flush_slot(uint16_t db, uint16_t slot) {
   // stale.
   slot_counts.rows_stale = true;
   slot_counts.on_disk = slot_counts.volatile_on_disk = slot_counts.tombstones_on_disk = 0;
-  slot_counts.rows_shared = slot_counts.contexts = false;
+  slot_counts.rows_shared = false;
+  seen_ahead_.erase({slot, db});
 }
 
 void ShardStore::mark_dirty(SlotCounts& slot, Entry* entry) {
@@ -236,6 +238,7 @@ void ShardStore::count_expiry(const object::Key& key, SlotCounts& slot, uint64_t
 }
 
 bool ShardStore::needs_load(const object::Key& key) const {
+  if (cold_rows_ == 0 && !residency_->loading()) return false;  // without a look at the key
   return find(key) == nullptr && (is_cold(key) || residency_->loading(key));
 }
 
@@ -244,7 +247,8 @@ object::Key ShardStore::key_of(const Record& record) const {
 }
 
 std::optional<RowKey> ShardStore::row_to_replay(const Record& record) const {
-  if (record.type == RecordType::flush || record.type == RecordType::flushed) return {};
+  const bool of_a_key = record.type != RecordType::flush && record.type < RecordType::flushed;
+  if (!of_a_key) return {};
   // A joined object takes no new dot: it may have to be joined again.
   if (record.type == RecordType::merged) {
     const auto dots = object::CausalContext::decode(record.context);
@@ -298,6 +302,10 @@ runtime::Status ShardStore::replay(const Record& record) {
   (void)hlc_.next_after(record.state.hlc, now_ms());
   if (record.type == RecordType::flush) {
     flush_slot(record.db, record.slot);
+    // Up to here the journal is what it was when the flush came: so is the clock.
+    if (replicated_) {
+      note_flushed(record.db, record.slot, clock_for(record.slot, record.db).have());
+    }
     return {};
   }
   if (record.type == RecordType::put) {
@@ -328,6 +336,7 @@ runtime::Status ShardStore::restore_slot(const SavedSlot& saved) {
     volatile_counts_[of.db] += of.volatile_keys;
     cold_rows_ += of.keys;
     if (!of.flushed.empty()) note_flushed(of.db, saved.slot, of.flushed);
+    if (of.contexts_ahead) contexts_on_disk_.push_back({saved.slot, of.db, 0});
   }
   return {};
 }

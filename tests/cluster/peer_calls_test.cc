@@ -64,9 +64,9 @@ struct Host final : PeerDirectory {
   }
   runtime::Status judge(const PeerHello&) override { return {}; }
 
-  void ask(unsigned to, uint8_t service, const std::string& body, uint64_t timeout_us = kSecond) {
+  void ask(unsigned to, uint8_t service, const std::string& body, Patience patience = kSecond) {
     loop->post([=, this] {
-      calls->call(id_of(to), service, body, timeout_us, [this, body](PeerCalls::Answer answer) {
+      calls->call(id_of(to), service, body, patience, [this, body](PeerCalls::Answer answer) {
         static const std::map<CallFailure, std::string> kNames = {
             {CallFailure::not_sent, "not sent"},
             {CallFailure::no_answer, "no answer"},
@@ -177,6 +177,29 @@ TEST_F(PeerCallsTest, AQuestionInAPartitionEndsAtItsDeadline) {
   world_.run_for(2 * kSecond);
   EXPECT_EQ(hosts_[2]->seen.size(), 2U);  // it may have arrived indeed
   EXPECT_EQ(one.results.size(), 2U);
+}
+
+TEST_F(PeerCallsTest, WhoStopsBeingHealthyIsNotWaitedForByThoseWhoNeedNot) {
+  Host& one = add(1);
+  Host& two = add(2);
+  add(3);
+  one.ask(2, kSilent, "needs him");
+  one.ask(2, kSilent, "while well", Patience::while_healthy(10 * kSecond));
+  one.ask(3, kSilent, "another", Patience::while_healthy(10 * kSecond));
+  one.ask(2, kLater, "in time", Patience::while_healthy(10 * kSecond));
+  world_.run_for(kSecond / 2);
+  ASSERT_EQ(two.held.size(), 1U);
+  two.loop->post([&two] { two.held.front()("done"); });
+  world_.run_for(kSecond / 10);
+  EXPECT_THAT(one.results, ElementsAre("in time: done"));
+  one.loop->post([&one] { one.calls->give_up_on(id_of(2)); });
+  world_.run_for(kSecond / 10);
+  EXPECT_THAT(one.results, ElementsAre("in time: done", "while well: no answer"));
+  one.ask(2, kEcho, "afterwards", Patience::while_healthy(kSecond));
+  world_.run_for(kSecond);
+  EXPECT_THAT(one.results, ElementsAre("in time: done", "while well: no answer",
+                                       "afterwards: afterwards for 1", "needs him: no answer"));
+  EXPECT_EQ(one.calls->open_calls(), 1U);
 }
 
 TEST_F(PeerCallsTest, AServiceOfALaterReleaseIsRefused) {

@@ -171,7 +171,7 @@ void Replica::apply(const std::string& batch, const std::vector<std::string>& na
       const auto applied = store_->apply(change);
       EXPECT_TRUE(applied) << applied.error().message;
     };
-    if (change.kind != object::ChangeKind::flush) {
+    if (!object::is_flush(change.kind)) {
       with(std::string(change.key), take);
       continue;
     }
@@ -195,6 +195,19 @@ std::string Replica::state_of(const std::string& name) {
   return batch;
 }
 
+std::string Replica::flushes_of(uint16_t slot) {
+  std::string batch;
+  in_turn([&] {
+    std::string scratch;
+    const auto flushes = store_->flushes_of(slot, 0, scratch);
+    if (!flushes) return;
+    object::ChangeWriter writer(actors_);
+    writer.add(*flushes);
+    writer.finish(batch);
+  });
+  return batch;
+}
+
 ReplicaRig::ReplicaRig(uint64_t seed, unsigned count, storage::StoreSettings settings,
                        std::vector<std::string> names)
     : world(seed), controls(count), names_(std::move(names)) {
@@ -210,7 +223,7 @@ std::vector<ReplicaRig::Made> ReplicaRig::read(const std::string& batch) {
   std::vector<Made> all_made;
   object::Change change;
   while (reader.next(handles, change).value()) {
-    if (change.kind != object::ChangeKind::flush) {
+    if (!object::is_flush(change.kind)) {
       all_made.push_back({std::string(change.key), object::delta_of(change).value()});
       continue;
     }
@@ -258,6 +271,14 @@ void ReplicaRig::send_state(const std::string& name, unsigned from, unsigned to)
   replicas[to]->apply(batch, names_);
   controls[to][name] = object::merge(controls[to][name], controls[from][name]);
   check(to, name);
+}
+
+void ReplicaRig::send_flushes(uint16_t slot, unsigned from, unsigned to) {
+  const std::string batch = replicas[from]->flushes_of(slot);
+  if (batch.empty()) return;
+  replicas[to]->apply(batch, names_);
+  learn(to, batch);
+  for (const Made& one : read(batch)) check(to, one.key);
 }
 
 std::optional<object::Object> ReplicaRig::object_of(unsigned index, const std::string& name) {

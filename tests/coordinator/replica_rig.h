@@ -53,6 +53,8 @@ class Replica final : public storage::ChangeObserver {
   void apply(const std::string& batch, const std::vector<std::string>& names);
   // Null when the key is absent. It is loaded.
   std::string state_of(const std::string& name);
+  // Empty if there never was a flush.
+  std::string flushes_of(uint16_t slot);
 
   storage::ShardStore& store() { return *store_; }
   KeySpace& keys() { return *keys_; }
@@ -94,6 +96,7 @@ class ReplicaRig {
 
   void deliver(size_t batch, unsigned to);
   void send_state(const std::string& name, unsigned from, unsigned to);
+  void send_flushes(uint16_t slot, unsigned from, unsigned to);
   // The key's versions and context.
   void check(unsigned replica, const std::string& name);
   // What the clock covers is wholly in the control.

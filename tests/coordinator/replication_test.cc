@@ -54,7 +54,10 @@ class Simulation {
   void heal() {
     for (unsigned round = 0; round < 2; ++round) {
       for (unsigned from = 0; from < 3; ++from) {
-        for (const std::string& name : names_) rig_.send_state(name, from, (from + 1) % 3);
+        for (const std::string& name : names_) {
+          rig_.send_state(name, from, (from + 1) % 3);
+          rig_.send_flushes(object::key_slot(name), from, (from + 1) % 3);
+        }
       }
     }
   }
@@ -103,9 +106,6 @@ class Simulation {
 
   void flush(unsigned index) {
     Replica& replica = *rig_.replicas[index];
-    // A flush forgets what keys that are not in memory have seen ahead of the clock
-    // (shard_store.h).
-    for (const std::string& name : names_) replica.with(name, [] {});
     replica.in_turn([&] { replica.store().flush(0); });
     for (const std::string& name : names_) rig_.check(index, name);
   }
@@ -175,6 +175,10 @@ TEST(ReplicationTest, ChangesInAnyOrderWithRepeatsGiveTheSame) {
 
 TEST(ReplicationTest, FlushesTakeWhatTheyCoverAndNothingElse) {
   for (uint64_t seed = 2001; seed <= 2060 && !HasFailure(); ++seed) run(seed, false, true);
+}
+
+TEST(ReplicationTest, WhatFlushesCoveredIsToldWithoutThem) {
+  for (uint64_t seed = 3001; seed <= 3060 && !HasFailure(); ++seed) run(seed, true, true);
 }
 
 class ThreeReplicasTest : public testing::Test {
@@ -268,6 +272,56 @@ TEST_F(ThreeReplicasTest, AFlushKeepsWhatAKeyHasSeenAheadOfTheClock) {
   EXPECT_EQ(get(1), "(none)");
 }
 
+TEST_F(ThreeReplicasTest, AFlushKeepsWhatAKeyOnDiskHasSeenAheadOfTheClock) {
+  for (const bool restart : {false, true}) {
+    const size_t first = rig_.batches.size();
+    set(0, "1");
+    set(0, "2");
+    rig_.deliver(first + 1, 1);
+    squeeze(1);
+    if (restart) at(1).restart();
+    at(1).in_turn([&] { at(1).store().flush(0); });
+    rig_.check(1, kName);
+    squeeze(1);
+    if (restart) at(1).restart();
+    rig_.deliver(first, 1);
+    EXPECT_EQ(get(1), "(none)") << restart;
+    squeeze(1);
+    EXPECT_EQ(at(1).store().table().size(), 0U) << "nothing is ahead any more";
+  }
+}
+
+TEST_F(ThreeReplicasTest, AClockThatWasAdoptedStaysSo) {
+  const uint16_t slot = object::key_slot(kName);
+  set(0, "1");
+  set(0, "2");
+  rig_.send_state(kName, 0, 1);
+  const auto covers = [&] {
+    const object::Actor first{rig_.actors.actor(object::ActorId{0})->node, 1};
+    const auto actor = at(1).actors().find(first);
+    return actor && at(1).store().clocks().covers(slot, {*actor, 1});
+  };
+  EXPECT_FALSE(covers()) << "1 may have been of another key";
+  at(1).in_turn([&] {
+    const object::Actor first{rig_.actors.actor(object::ActorId{0})->node, 1};
+    const object::ActorId actor = *at(1).actors().find(first);
+    EXPECT_TRUE(at(1).store().adopt_clock(slot, object::CausalContext::up_to({actor, 2})));
+  });
+  EXPECT_TRUE(covers());
+  at(1).restart();
+  EXPECT_TRUE(covers()) << "in the journal";
+  for (int i = 0; i < 2; ++i) {
+    at(1).finish_checkpoint();
+    at(1).restart();
+    EXPECT_TRUE(covers()) << "in the checkpoint";
+  }
+  EXPECT_EQ(get(1), "2");
+  at(1).in_turn([&] {
+    const object::Dot lost{at(1).store().shape().actor, 1};
+    EXPECT_FALSE(at(1).store().adopt_clock(slot, object::CausalContext::up_to(lost)));
+  });
+}
+
 TEST_F(ThreeReplicasTest, AFlushOutlivesTheJournalThatBroughtIt) {
   set(0, "value");
   at(0).in_turn([&] { at(0).store().flush(0); });
@@ -277,6 +331,47 @@ TEST_F(ThreeReplicasTest, AFlushOutlivesTheJournalThatBroughtIt) {
   at(1).restart();
   rig_.deliver(0, 1);
   EXPECT_EQ(get(1), "(none)");
+}
+
+// Nobody else can say that what is absent was flushed.
+TEST_F(ThreeReplicasTest, WhatFlushesCoveredIsKeptAndReachesWhoMissedThem) {
+  const uint16_t slot = object::key_slot(kName);
+  set(0, "value");
+  for (const unsigned to : {1U, 2U}) rig_.deliver(0, to);
+  at(0).in_turn([&] { at(0).store().flush(0); });
+  rig_.deliver(1, 1);
+  for (const unsigned from : {0U, 1U}) {
+    EXPECT_FALSE(at(from).flushes_of(slot).empty());
+    at(from).restart();
+    EXPECT_FALSE(at(from).flushes_of(slot).empty()) << "in the journal";
+    for (int i = 0; i < 2; ++i) {
+      at(from).finish_checkpoint();
+      at(from).restart();
+      EXPECT_FALSE(at(from).flushes_of(slot).empty()) << "in the checkpoint";
+    }
+  }
+  EXPECT_EQ(get(2), "value");
+  rig_.send_flushes(slot, 1, 2);
+  EXPECT_EQ(get(2), "(none)");
+  at(2).restart();
+  EXPECT_EQ(get(2), "(none)");
+  EXPECT_FALSE(at(2).flushes_of(slot).empty());
+  rig_.deliver(0, 2);
+  EXPECT_EQ(get(2), "(none)");
+  set(2, "again");
+  rig_.send_flushes(slot, 1, 2);
+  EXPECT_EQ(get(2), "again");
+}
+
+TEST_F(ThreeReplicasTest, ALoneNodeKeepsNothingOfFlushes) {
+  set(0, "value");
+  at(0).in_turn([&] { at(0).store().flush(0); });
+  at(0).store().set_observer(nullptr);
+  at(0).store().set_keeps_tombstones(false);
+  at(0).finish_checkpoint();
+  EXPECT_TRUE(at(0).flushes_of(object::key_slot(kName)).empty());
+  at(0).restart();
+  EXPECT_TRUE(at(0).flushes_of(object::key_slot(kName)).empty());
 }
 
 TEST_F(ThreeReplicasTest, AFlushWaitsForColdKeysThatItDoesNotCover) {

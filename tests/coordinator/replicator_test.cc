@@ -3,6 +3,7 @@
 #include "quorate/coordinator/replicator.h"
 
 #include <gtest/gtest.h>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -195,6 +196,55 @@ TEST_F(ReplicatorTest, KeepsNoMoreForASilentReplicaThanItMay) {
   EXPECT_LE(received_.size(), 5U);
 }
 
+// More changes than are brought to hand together, of every kind that travels by itself and one that
+// does not, each key several times: whatever is grouped, every key ends as its last change says.
+TEST_F(ReplicatorTest, AppliesLongBatches) {
+  constexpr unsigned kChanges = 103, kKeys = 7;
+  const object::ActorId actor = rig_.actors.intern({id_of(kOther), 1});
+  object::ChangeWriter writer(rig_.actors);
+  std::map<std::string, std::pair<object::Dot, std::string>> expected;
+  for (unsigned i = 0; i < kChanges; ++i) {
+    const std::string name = "{tag}" + std::to_string(i % kKeys);
+    const std::string value = "value " + std::to_string(i);
+    object::Change change;
+    change.kind = i % 5 == 4 ? object::ChangeKind::remove : object::ChangeKind::raw;
+    change.dot = {actor, i + 1};
+    change.hlc = (i + 1) << 20;
+    change.key = name;
+    change.slot = object::key_slot(name);
+    if (change.kind == object::ChangeKind::raw) change.payload = value;
+    const auto before = expected.find(name);
+    std::string encoded;
+    if (before != expected.end()) change.superseded = {&before->second.first, 1};
+    if (i % 11 == 10) {  // as a whole state
+      object::Delta delta = *object::delta_of(change);
+      delta.change.seen.join(delta.dots);
+      delta.encode(encoded);
+      change.kind = object::ChangeKind::state;
+      change.payload = encoded;
+      change.superseded = {};
+    }
+    writer.add(change);
+    expected[name] = {change.dot, i % 5 == 4 ? "" : value};
+  }
+  std::string batch;
+  writer.finish(batch);
+  std::optional<Replicator::Verdict> verdict;
+  ShardRig::Shard& shard = rig_.shards[0];
+  shard.loop->post(
+      [&] { replicator_->take(batch, [&](Replicator::Verdict of) { verdict = of; }); });
+  rig_.world.run_for(kSecond);
+  EXPECT_EQ(verdict, Replicator::Verdict::applied);
+  EXPECT_EQ(replicator_->statistics().changes_applied, kChanges);
+  for (const auto& [name, last] : expected) {
+    const storage::Entry* const entry = shard.store->find(rig_.key(name));
+    ASSERT_NE(entry, nullptr) << name;
+    EXPECT_EQ(entry->dot(), last.first) << name;
+    EXPECT_EQ(entry->form() == storage::Form::tombstone, last.second.empty()) << name;
+    EXPECT_EQ(entry->payload(), last.second) << name;
+  }
+}
+
 TEST_F(ReplicatorTest, RefusesGarbageFromOthers) {
   answer_with(Replicator::Verdict::applied);
   std::vector<int> verdicts;
@@ -211,6 +261,59 @@ TEST_F(ReplicatorTest, RefusesGarbageFromOthers) {
   const int malformed = static_cast<int>(Replicator::Verdict::malformed);
   EXPECT_EQ(verdicts, (std::vector<int>{malformed, malformed, malformed}));
   EXPECT_EQ(replicator_->statistics().refused, 3U);
+}
+
+// A flush that does not cover all that is here loads the keys that left memory, a part at a time.
+TEST_F(ReplicatorTest, AppliesAFlushToKeysThatAreNotInMemory) {
+  constexpr int kKeys = 600;
+  storage::ShardStore& store = *rig_.shards[0].store;
+  store.set_keeps_tombstones(true);
+  const object::ActorId other = rig_.actors.intern({id_of(kOther), 1});
+  const auto take = [&](const std::string& batch) {
+    std::optional<Replicator::Verdict> verdict;
+    rig_.shards[0].loop->post(
+        [&] { replicator_->take(batch, [&](Replicator::Verdict of) { verdict = of; }); });
+    rig_.run_until([&] { return verdict.has_value(); });
+    EXPECT_EQ(verdict, Replicator::Verdict::applied);
+  };
+  object::ChangeWriter writer(rig_.actors);
+  std::string batch;
+  for (int i = 1; i <= kKeys; ++i) {
+    const std::string name = std::to_string(i) + "{a}";
+    object::Change change;
+    change.slot = object::key_slot(name);
+    change.dot = {other, static_cast<uint64_t>(i)};
+    change.key = name;
+    change.payload = "value";
+    writer.add(change);
+  }
+  writer.finish(batch);
+  take(batch);
+  set("own{a}", "1");
+  rig_.checkpoint();
+  store.settings().memory_bytes_max = 1;
+  for (int i = 0; i < 20; ++i) {
+    rig_.shards[0].loop->post([] {});
+    rig_.world.run_for(1'000);
+  }
+  store.settings().memory_bytes_max = 0;
+  ASSERT_EQ(store.cold_rows(), kKeys + 1U);
+  object::CausalContext covered = object::CausalContext::up_to({other, kKeys + 1});
+  std::string context;
+  covered.encode(context);
+  object::Change flush;
+  flush.kind = object::ChangeKind::flush;
+  flush.slot = object::key_slot("{a}");
+  flush.dot = {other, kKeys + 1};
+  flush.payload = context;
+  EXPECT_TRUE(store.flush_needs_keys(flush));
+  batch.clear();
+  writer.add(flush);
+  writer.finish(batch);
+  take(batch);
+  EXPECT_EQ(store.keys(0), 1U);
+  EXPECT_TRUE(store.clocks().covers(flush.slot, flush.dot));
+  EXPECT_FALSE(store.pinned(flush.slot));
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ Reading read(std::string_view batch, ActorTable& actors) {
   for (auto more = reader->next(handles, change); more && *more;
        more = reader->next(handles, change)) {
     require(change.dot.n != 0 && change.slot < 16384);
-    if (change.kind != ChangeKind::flush) require(delta_of(change).has_value());
+    if (!is_flush(change.kind)) require(delta_of(change).has_value());
     describe(change, reading.description);
     writer.add(change);
   }

@@ -149,6 +149,26 @@ TEST_F(ChangeTest, AFlushBringsItsContext) {
   EXPECT_EQ(CausalContext::decode(got.payload).value(), expected);
 }
 
+TEST_F(ChangeTest, WhatFlushesCoverIsNamedByADotOfIt) {
+  std::string payload;
+  CausalContext::up_to({b, 10}).encode(payload);
+  Change change = raw_change("", payload);
+  change.kind = ChangeKind::flushes;
+  change.slot = 5;
+  for (const uint64_t n : {10U, 11U}) {
+    change.dot = {b, n};
+    const std::string batch = batch_of({&change, 1});
+    auto reader = ChangeReader::open(batch);
+    Change got;
+    const auto read = reader->next(interned(*reader), got);
+    ASSERT_EQ(read.has_value(), n == 10) << "a dot that is not covered";
+    if (!read) continue;
+    EXPECT_EQ(got.kind, ChangeKind::flushes);
+    EXPECT_EQ(got.slot, 5);
+    EXPECT_EQ(CausalContext::decode(got.payload).value(), CausalContext::up_to(there(Dot{b, 10})));
+  }
+}
+
 TEST_F(ChangeTest, AWriterBeginsAnew) {
   ChangeWriter writer(here_);
   writer.add(raw_change("k", "v"));

@@ -87,8 +87,10 @@ bool SlotSimulation::build(const Object& object, Operation& operation, Dot dot, 
       return true;
     case Write::increment: {
       auto incremented = increment(object, actors, dot, hlc, operation.amount);
-      if (incremented) operation.delta = std::move(incremented->delta);
-      return incremented.has_value();
+      if (!incremented) return false;
+      operation.delta = std::move(incremented->delta);
+      operation.written = std::to_string(incremented->value);
+      return true;
     }
     case Write::expire: {
       if (!read || !*read) return false;
@@ -103,22 +105,27 @@ bool SlotSimulation::build(const Object& object, Operation& operation, Dot dot, 
 
 void SlotSimulation::account_for(Operation& operation, const Object& object, const Account& account,
                                  Dot dot) {
-  if (operation.write == Write::increment) {
+  operation.resolves = operation.write == Write::increment && count_values(object) > 1;
+  if (operation.write == Write::increment && !operation.resolves) {
     for (const Dot known : account.increments) {
       if (known.actor == dot.actor) operation.tells.increments.insert(known);
     }
     operation.tells.increments.insert(dot);
     for (const Dot visible : dots_of(object)) {
-      if (visible.actor == dot.actor && writer_of(visible).write == Write::increment) {
-        operation.tells.superseded.insert(visible);
-      }
+      const Operation& writer = writer_of(visible);
+      const bool contributes = writer.write == Write::increment && !writer.resolves;
+      if (visible.actor == dot.actor && contributes) operation.tells.superseded.insert(visible);
     }
     return;
   }
   operation.contains = account.increments;
   operation.tells.superseded = dots_of(object);
   operation.tells.increments = account.increments;
-  operation.tells.erased = operation.write == Write::expire ? account.erased : account.increments;
+  const bool keeps = operation.write == Write::expire || operation.resolves;
+  operation.tells.erased = keeps ? account.erased : account.increments;
+  if (!operation.resolves) return;
+  operation.contains.insert(dot);
+  operation.tells.increments.insert(dot);
 }
 
 void SlotSimulation::write(Replica& replica, int key, Write write) {

@@ -37,9 +37,10 @@ class SlotSimulation {
     Write write{};
     Delta delta;
     Account tells;
-    int64_t amount = 0;   // of an increment
-    std::string written;  // the value, of the others
-    DotSet contains;      // increments that `written` has in it, or erased
+    int64_t amount = 0;     // of an increment
+    bool resolves = false;  // an increment of siblings: the sum is written anew
+    std::string written;    // the value, of the others
+    DotSet contains;        // increments that `written` has in it, or erased
   };
 
   struct Replica {

@@ -406,7 +406,7 @@ TEST(ConfigOfTheCluster, EveryDirectiveArrivesInItsField) {
                      "cluster-announce-port 7001\ncluster-announce-bus-port 17001\n"
                      "cluster-seeds one:7000 10.0.0.2:7000@8000\ncluster-seeds [::1]:7000\n"
                      "cluster-name orders\ncluster-secret \"s e\"\nzone rack-1\nweight 20\n"
-                     "replicas 5\nread-quorum 1\nwrite-quorum 4\n"));
+                     "replicas 5\nread-quorum 1\nwrite-quorum 4\nsiblings-max 9\n"));
   EXPECT_TRUE(config.cluster_enabled);
   EXPECT_EQ(config.cluster_port, 7777);
   EXPECT_EQ(config.cluster_announce_ip, "10.1.1.5");
@@ -420,6 +420,7 @@ TEST(ConfigOfTheCluster, EveryDirectiveArrivesInItsField) {
   EXPECT_EQ(config.replicas, 5U);
   EXPECT_EQ(config.read_quorum, 1U);
   EXPECT_EQ(config.write_quorum, 4U);
+  EXPECT_EQ(config.siblings_max, 9U);
 }
 
 TEST(ConfigOfTheCluster, WhatIsNoValueIsRefused) {

@@ -9,13 +9,12 @@ namespace quorate::sim {
 namespace {
 
 using history::Kind;
-using history::Result;
 
 constexpr uint64_t kStepUs = 200;
 constexpr uint64_t kThinkUs = 4'000;
 constexpr uint64_t kPauseUs = 500'000;
 constexpr uint64_t kDisturbanceUs = 1'500'000;
-constexpr uint64_t kPatienceUs = 600'000'000;
+constexpr uint64_t kLongestCommandUs = 600'000'000;
 
 redis::Words words_of(const history::Operation& operation) {
   switch (operation.kind) {
@@ -35,24 +34,24 @@ redis::Words words_of(const history::Operation& operation) {
   return {};
 }
 
-Result result_of(std::string_view reply) {
+history::Result result_of(std::string_view reply) {
   const std::string_view line = reply.substr(1, reply.find("\r\n") - 1);
   switch (reply.front()) {
     case '+':
-      return Result::ok();
+      return history::Result::ok();
     case '-':
-      return Result::error(std::string(line));
+      return history::Result::error(std::string(line));
     case ':': {
       int64_t value = 0;
       std::from_chars(line.data(), line.data() + line.size(), value);
-      return Result::of(value);
+      return history::Result::of(value);
     }
     default:
       break;
   }
-  if (line == "-1") return Result::nil();
+  if (line == "-1") return history::Result::nil();
   const size_t begin = line.size() + 3;
-  return Result::value(std::string(reply.substr(begin, reply.size() - begin - 2)));
+  return history::Result::value(std::string(reply.substr(begin, reply.size() - begin - 2)));
 }
 
 }  // namespace
@@ -70,7 +69,7 @@ void ClusterHistory::run() {
   for (unsigned i = 0; i < options_.clients; ++i) {
     clients_.push_back({i % options_.nodes, cluster_.connect(i % options_.nodes), {}, 0});
   }
-  const uint64_t deadline_us = cluster_.world().now_us() + kPatienceUs;
+  const uint64_t deadline_us = cluster_.world().now_us() + kLongestCommandUs;
   next_disturbance_us_ = cluster_.world().now_us() + kDisturbanceUs;
   while (history_.size() < options_.operations) {
     cluster_.world().run_for(kStepUs);

@@ -230,5 +230,175 @@ TEST(Cluster, WhoCoordinatesNextExpiresWhatTheFirstDidNot) {
   EXPECT_FALSE(holds(cluster, first, "k"));
 }
 
+// One replica had more than the flush covers, and keeps a tombstone where the others have nothing.
+TEST(Cluster, ReplicasAgreeOnWhatAFlushTook) {
+  SimCluster cluster(11, 3, {3, 3, 1});
+  ASSERT_NO_FATAL_FAILURE(cluster.start());
+  ASSERT_EQ(cluster.run(0, {"SET", "k{a}", "v"}), kOk);
+  cluster.world().run_for(1'000'000);
+  cluster.part({2}, {0, 1});
+  cluster.world().run_for(1'000'000);
+  auto& shard = cluster.node(2).shards()[0];
+  shard.loop->post([&store = *shard.store] {
+    const auto other = object::Key::of("other{a}", 0, SimNode::kClusterHashSeed);
+    store.put(other, store.find(other), {storage::Form::raw, 0, "v"});
+  });
+  cluster.node(0).shards()[0].loop->post(
+      [&store = *cluster.node(0).shards()[0].store] { store.flush(0); });
+  cluster.world().run_for(1'000'000);
+  cluster.heal();
+  cluster.world().run_for(5'000'000);
+  ASSERT_FALSE(holds(cluster, 2, "k{a}"));
+  for (unsigned node = 0; node < 3; ++node) {
+    EXPECT_EQ(cluster.run(node, {"GET", "k{a}"}), redis::kNull) << node;
+    EXPECT_EQ(cluster.run(node, {"GET", "other{a}"}), bulk("v")) << node;
+  }
+}
+
+// Whether the one who asks or one who is asked has missed it.
+TEST(Cluster, ReadsOfAllReplicasSeeThroughAFlushThatOneMissed) {
+  for (unsigned away = 0; away < 3; ++away) {
+    SCOPED_TRACE(away);
+    SimCluster cluster(12 + away, 3, {3, 3, 1});
+    cluster.options().replicator.unacknowledged_bytes_max = 4096;
+    cluster.options().replicator.catch_up_us = 3'600'000'000;
+    ASSERT_NO_FATAL_FAILURE(cluster.start());
+    ASSERT_EQ(cluster.run(0, {"SET", "k{a}", "v"}), kOk);
+    cluster.world().run_for(1'000'000);
+    cluster.part({away}, {(away + 1) % 3, (away + 2) % 3});
+    cluster.world().run_for(1'000'000);
+    const unsigned other = (away + 1) % 3;
+    auto& shard = cluster.node(other).shards()[0];
+    shard.loop->post([&store = *shard.store] {
+      store.flush(0);
+      const auto big = object::Key::of("big{b}", 0, SimNode::kClusterHashSeed);
+      store.put(big, store.find(big), {storage::Form::raw, 0, std::string(5000, 'b')});
+    });
+    cluster.world().run_for(1'000'000);
+    cluster.heal();
+    cluster.world().run_for(5'000'000);
+    ASSERT_TRUE(holds(cluster, away, "k{a}"));
+    for (unsigned node = 0; node < 3; ++node) {
+      EXPECT_EQ(cluster.run(node, {"GET", "k{a}"}), redis::kNull) << node;
+    }
+    EXPECT_FALSE(holds(cluster, away, "k{a}"));
+  }
+}
+
+uint64_t checks(SimCluster& cluster) {
+  uint64_t sum = 0;
+  for (unsigned i = 0; i < cluster.size(); ++i) {
+    if (!cluster.node(i).running()) continue;
+    sum += cluster.node(i).shards()[0].cluster->reads().statistics().checks;
+  }
+  return sum;
+}
+
+bool all_settled(SimCluster& cluster) {
+  size_t settled = 0;
+  for (unsigned i = 0; i < cluster.size(); ++i) {
+    settled += cluster.node(i).shards()[0].cluster->settled().count();
+  }
+  return settled == object::kSlots;
+}
+
+TEST(Cluster, ChangesNeedNoReadWhereSlotsAreSettled) {
+  SimCluster cluster(31, 3);
+  cluster.options().settles = true;
+  ASSERT_NO_FATAL_FAILURE(cluster.start());
+  cluster.world().run_for(10'000'000);
+  EXPECT_TRUE(all_settled(cluster));
+  const uint64_t before = checks(cluster);
+  for (unsigned i = 0; i < 30; ++i) {
+    const std::string key = "key" + std::to_string(i % 10);
+    ASSERT_EQ(cluster.run(i % 3, {"APPEND", key, "x"}), ":" + std::to_string(i / 10 + 1) + "\r\n");
+  }
+  EXPECT_EQ(checks(cluster), before);
+  ASSERT_EQ(cluster.run(0, {"GET", "key1"}), "$3\r\nxxx\r\n");
+  EXPECT_GT(checks(cluster), before);
+}
+
+TEST(Cluster, TellsHowItWorksWithOthers) {
+  SimCluster cluster(33, 3);
+  cluster.options().settles = true;
+  ASSERT_NO_FATAL_FAILURE(cluster.start());
+  cluster.world().run_for(10'000'000);
+  for (unsigned i = 0; i < 60; ++i) {
+    ASSERT_EQ(cluster.run(i % 3, {"SET", key_of(static_cast<int>(i)), "v"}), kOk);
+    ASSERT_EQ(cluster.run(i % 3, {"GET", key_of(static_cast<int>(i))}), bulk("v"));
+  }
+  cluster.world().run_for(1'000'000);
+  coordinator::ClusterFacts all;
+  for (unsigned i = 0; i < 3; ++i) {
+    const auto facts = cluster.node(i).shards()[0].cluster->facts();
+    EXPECT_EQ(facts.peers.size(), 2U);
+    for (const auto& peer : facts.peers) {
+      EXPECT_TRUE(peer.healthy && !peer.behind);
+      EXPECT_EQ(peer.unacknowledged_bytes, 0U);
+      EXPECT_EQ(peer.lag_us, 0U);
+    }
+    all.add(facts);
+  }
+  EXPECT_EQ(all.peers.size(), 3U);
+  EXPECT_EQ(all.coordinated_slots, object::kSlots);
+  EXPECT_EQ(all.settled_slots, object::kSlots);
+  EXPECT_EQ(all.changes_sent, 60U);
+  EXPECT_EQ(all.changes_applied, 120U);
+  EXPECT_EQ(all.reads, all.read_latency.total());
+  EXPECT_GE(all.reads, 60U);
+  EXPECT_EQ(all.write_latency.total(), 60U);
+  EXPECT_GT(all.write_latency.percentile_us(0.5), 0U);
+  EXPECT_LT(all.write_latency.percentile_us(1), 1'000'000U);
+  EXPECT_EQ(all.uncertain_writes, 0U);
+
+  cluster.part({2}, {0, 1});
+  cluster.world().run_for(2'000'000);
+  for (int i = 0; i < 30; ++i) ASSERT_EQ(cluster.run(0, {"SET", key_of(i), "w"}), kOk);
+  cluster.world().run_for(3'000'000);
+  for (const auto& peer : cluster.node(0).shards()[0].cluster->facts().peers) {
+    const bool away = peer.id == cluster.node(2).identity().node;
+    EXPECT_EQ(peer.healthy, !away);
+    EXPECT_EQ(peer.unacknowledged_bytes > 0, away);
+    EXPECT_EQ(peer.lag_us >= 3'000'000, away);
+  }
+  EXPECT_NE(cluster.run(0, {"INFO", "peers"}).find("healthy=0,behind=0,unacknowledged_bytes="),
+            std::string::npos);
+}
+
+// The others have coordinated its keys meanwhile; it must know that before it does so again, also
+// if it only stood still and never noticed.
+TEST(Cluster, WhoComesBackReadsBeforeItWrites) {
+  for (uint64_t seed = 40; seed < 60; ++seed) {
+    SCOPED_TRACE(seed);
+    SimCluster cluster(seed, 3);
+    cluster.options().settles = true;
+    // What it missed is not sent again by itself.
+    cluster.options().replicator.unacknowledged_bytes_max = 4096;
+    cluster.options().replicator.catch_up_us = 3'600'000'000;
+    ASSERT_NO_FATAL_FAILURE(cluster.start());
+    cluster.world().run_for(10'000'000);
+    ASSERT_TRUE(all_settled(cluster));
+    const unsigned away = cluster.coordinator_of(0, "lock");
+    const unsigned other = (away + 1) % 3;
+    cluster.part({away}, {other, (away + 2) % 3});
+    cluster.world().run_for(2'000'000);
+    ASSERT_EQ(cluster.run(other, {"SET", "lock", "held", "NX"}), kOk);
+    for (int i = 0; i < 50; ++i) {
+      ASSERT_EQ(cluster.run(other, {"SET", "more{lock}", std::string(100, 'm')}), kOk);
+    }
+    cluster.heal();
+    for (unsigned tries = 0; cluster.coordinator_of(other, "lock") != away; ++tries) {
+      ASSERT_LT(tries, 1000U);
+      cluster.world().run_for(10'000);
+    }
+    // It may refuse, as long as it does not see the others.
+    EXPECT_NE(cluster.run(other, {"SET", "lock", "taken", "NX"}), kOk);
+    EXPECT_NE(cluster.run(away, {"SET", "lock", "taken", "NX"}), kOk);
+    cluster.world().run_for(10'000'000);
+    EXPECT_TRUE(all_settled(cluster));
+    EXPECT_EQ(cluster.run(away, {"SET", "lock", "taken", "NX"}), redis::kNull);
+  }
+}
+
 }  // namespace
 }  // namespace quorate::sim

@@ -32,6 +32,7 @@ void apply_change(KeyStates& states, const Change& change) {
     case storage::RecordType::merged:
     case storage::RecordType::joined:
     case storage::RecordType::flushed:
+    case storage::RecordType::clock:
       std::abort();  // a lone node writes none of these
   }
 }
@@ -62,6 +63,7 @@ void KeyModel::apply(unsigned shard, size_t index, const Change& change) {
     case storage::RecordType::merged:
     case storage::RecordType::joined:
     case storage::RecordType::flushed:
+    case storage::RecordType::clock:
       std::abort();  // a lone node writes none of these
   }
 }

@@ -175,6 +175,9 @@ void SimNode::join_network(Shard& shard, unsigned index, const Options& options)
   settings.links.hello.node = identity_.node;
   settings.shard = index;
   settings.shards = options.shards;
+  settings.replicator = options.replicator;
+  settings.settles = options.settles;
+  settings.source = options.source;
   shard.cluster = std::make_unique<coordinator::ShardCluster>(
       coordinator::ShardCluster::Parts{*shard.loop, *shard.connector, *shard.random,
                                        *shard.coordinator, identity_.actors, *this},

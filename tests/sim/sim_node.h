@@ -40,6 +40,10 @@ class SimNode : private coordinator::ActorDirectory {
     uint64_t segment_bytes = 64 << 10;
     storage::StoreSettings store;
     bool repair = false;
+    // In a network.
+    coordinator::ReplicatorSettings replicator;
+    bool settles = false;  // slots that the node coordinates
+    repair::SlotSource::Settings source;
   };
   struct Shard {
     std::unique_ptr<SimLoop> loop;

@@ -74,6 +74,7 @@ std::vector<Record> records() {
   all.push_back({RecordType::merged, Before::lasting, 5, 1, "a key", states().front(), "dots"});
   all.push_back({RecordType::joined, Before::unknown, 5, 1, "a key", change, kPayload});
   all.push_back({RecordType::flushed, Before::unknown, 5, 1, "", change, "context"});
+  all.push_back({RecordType::clock, Before::unknown, 5, 0, "", {}, "context"});
   return all;
 }
 

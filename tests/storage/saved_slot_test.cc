@@ -19,13 +19,16 @@ SavedCounts counts_of_a_lone_node() {
 TEST(SavedSlot, CountsComeBackWithTombstonesAndFlushes) {
   SavedCounts replicated = counts_of_a_lone_node();
   replicated.tombstones = 900;
+  replicated.contexts_ahead = true;
   replicated.flushed = object::CausalContext::up_to({object::ActorId{2}, 50});
   const auto decoded = decode_counts(encode_counts({counts_of_a_lone_node(), replicated}));
   ASSERT_TRUE(decoded);
   ASSERT_EQ(decoded->size(), 2U);
   EXPECT_EQ((*decoded)[0].tombstones, 0U);
   EXPECT_TRUE((*decoded)[0].flushed.empty());
+  EXPECT_FALSE((*decoded)[0].contexts_ahead);
   const SavedCounts& second = (*decoded)[1];
+  EXPECT_TRUE(second.contexts_ahead);
   EXPECT_EQ(second.db, 3);
   EXPECT_EQ(second.keys, 1000U);
   EXPECT_EQ(second.volatile_keys, 7U);
@@ -49,7 +52,7 @@ TEST(SavedSlot, MalformedCountsAreRefused) {
   counts.tombstones = 1001;
   EXPECT_FALSE(decode_counts(encode_counts({counts}))) << "more than there are keys";
   std::string bytes = encode_counts({counts_of_a_lone_node()});
-  bytes.back() = 16;
+  bytes.back() = 32;
   EXPECT_FALSE(decode_counts(bytes)) << "flag";
   EXPECT_FALSE(decode_counts(bytes.substr(0, bytes.size() - 1)));
 }

@@ -3,10 +3,10 @@
 // call() sends a question to a service of another node and calls back exactly once: with the
 // answer, or with what became of it. What matters to whoever must not do a thing twice is kept
 // apart: `not_sent` says that the other node never saw the question, `no_answer` that it may have
-// (its connection ended, or the deadline passed). A service answers when it can, from a later turn
-// if it likes; an answer that comes after the caller gave up is dropped. Questions to one node
-// arrive in the order in which they were asked as long as its connection lasts; answers come in any
-// order.
+// (its connection ended, the deadline passed, or it does not seem well any more). A service answers
+// when it can, from a later turn if it likes; an answer that comes after the caller gave up is
+// dropped. Questions to one node arrive in the order in which they were asked as long as its
+// connection lasts; answers come in any order.
 //
 // Bodies of questions and answers are the services' own matter. Who does not know a service answers
 // so, and the caller is told: two releases share a cluster. Thread: that of the loop. Units:
@@ -41,6 +41,21 @@ class PeerDirectory {
   virtual runtime::Status judge(const PeerHello& peer) = 0;
   virtual void on_up(const object::NodeId& /*node*/) {}
   virtual void on_down(const object::NodeId& /*node*/, const std::string& /*reason*/) {}
+};
+
+// How long a question waits.
+struct Patience {
+  // NOLINTNEXTLINE(google-explicit-constructor): a time is what most have to say.
+  Patience(uint64_t of_us) : timeout_us(of_us) {}
+  // Also no longer than until give_up_on(): for questions that another node can answer instead.
+  static Patience while_healthy(uint64_t timeout_us) {
+    Patience patience(timeout_us);
+    patience.ends_with_health = true;
+    return patience;
+  }
+
+  uint64_t timeout_us;
+  bool ends_with_health = false;
 };
 
 class PeerCalls final : private PeerLinksOwner {
@@ -86,11 +101,13 @@ class PeerCalls final : private PeerLinksOwner {
   PeerCalls& operator=(const PeerCalls&) = delete;
 
   PeerLinks& links() { return links_; }
-  // Before the first question can arrive.
+  // Before the first question can arrive. REQUIRES: nobody serves it yet.
   void serve(uint8_t service, Service handler);
   // `done` may be called before this returns, with not_sent.
-  void call(const object::NodeId& to, uint8_t service, std::string_view body, uint64_t timeout_us,
+  void call(const object::NodeId& to, uint8_t service, std::string_view body, Patience patience,
             Done done);
+  // The node has stopped being healthy: questions that wait for it only while it is have no_answer.
+  void give_up_on(const object::NodeId& node);
   // At the end of each turn: one write for each node.
   void flush() { links_.flush(); }
 
@@ -103,6 +120,7 @@ class PeerCalls final : private PeerLinksOwner {
     object::NodeId to{};
     uint64_t deadline_us = 0;
     bool sent = false;  // or waiting for its connection
+    bool ends_with_health = false;
     Done done;
   };
 

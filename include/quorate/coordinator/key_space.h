@@ -16,7 +16,9 @@
 #include <string_view>
 #include <vector>
 
+#include "quorate/object/causal_context.h"
 #include "quorate/object/key.h"
+#include "quorate/object/object.h"
 #include "quorate/runtime/error.h"
 #include "quorate/storage/shard_store.h"
 
@@ -75,6 +77,22 @@ class KeySpace {
   // Adds to the integer a key stands for, or to 0. The error is Redis's text without prefix.
   runtime::Result<int64_t> increment(KeyRef& ref, int64_t amount);
 
+  // ---- siblings. REQUIRES: the key is of this shard
+  // The key with all its versions, at rest (object.h), as far as a client may see it.
+  object::Object object(const KeyRef& ref) const;
+  // What was seen here of the key, as far as it matters: the dots of its versions, of its last
+  // change, and what its slot clock does not say. Who writes on top of it supersedes all that the
+  // key shows.
+  object::CausalContext seen(const KeyRef& ref) const;
+  // As put() and remove(), but versions that `seen` does not cover stay as siblings.
+  void put_beside(KeyRef& ref, std::string_view payload, uint64_t expiry_ms,
+                  const object::CausalContext& seen);
+  void remove_seen(KeyRef& ref, const object::CausalContext& seen);
+  // How often a value was read or shown that had siblings.
+  uint64_t siblings_seen() const { return siblings_seen_; }
+  void reset_statistics() { siblings_seen_ = 0; }
+  const object::ActorTable& actors() const { return actors_; }
+
   // Makes the change that an operation made to a copy. REQUIRES: the key is of this shard.
   void adopt(const ForeignKey& of);
 
@@ -97,6 +115,7 @@ class KeySpace {
   storage::ShardStore& store_;
   const object::ActorTable& actors_;
   std::vector<ForeignKey>* foreign_ = nullptr;
+  mutable uint64_t siblings_seen_ = 0;
 };
 
 }  // namespace quorate::coordinator

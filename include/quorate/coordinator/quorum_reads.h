@@ -24,6 +24,7 @@
 
 #include "quorate/cluster/cluster_view.h"
 #include "quorate/cluster/peer_calls.h"
+#include "quorate/coordinator/latency_histogram.h"
 #include "quorate/coordinator/replicator.h"
 #include "quorate/coordinator/shard_coordinator.h"
 #include "quorate/object/key.h"
@@ -66,9 +67,12 @@ class QuorumReads {
   // Sends what the turn has asked.
   void end_turn();
 
-  // Of what a key shows here; 0 if nothing was ever heard of it. REQUIRES: resident or absent.
+  // Of what a key shows here; 0 if nothing was ever heard of it but a flush. REQUIRES: resident or
+  // absent.
   uint64_t digest(const object::Key& key) const;
   const Statistics& statistics() const { return statistics_; }
+  // From a question to its answer, of each key.
+  const LatencyHistogram& latency() const { return latency_; }
 
  private:
   struct Check;
@@ -76,6 +80,7 @@ class QuorumReads {
   struct Batch {
     object::NodeId to{};
     std::vector<CheckRef> checks;
+    uint64_t asked_us = 0;
   };
   class Serving;
 
@@ -84,12 +89,14 @@ class QuorumReads {
   void send(Batch batch);
   void answered(const Batch& batch, cluster::PeerCalls::Answer answer);
   void compare_again(const object::NodeId& from, const CheckRef& check, uint64_t theirs);
-  runtime::Status forget(const object::Key& key);
+  std::string state_of(const object::Key& key) const;
+  void forget(const CheckRef& check);
   void settle_difference(const CheckRef& check);
   void restart(const CheckRef& check);
   void no_answer(const CheckRef& check);
   void one_agrees(const CheckRef& check);
   void agreed(const CheckRef& check);
+  void agreed_and_ready(const CheckRef& check);
   void fail(const CheckRef& check);
   static void finish(const CheckRef& check, const runtime::Status& status);
   uint64_t dot_digest(object::Dot dot) const;
@@ -104,6 +111,7 @@ class QuorumReads {
   std::vector<Batch> batches_;                   // of this turn
   mutable std::vector<uint64_t> actor_digests_;  // by handle
   Statistics statistics_;
+  LatencyHistogram latency_;
 };
 
 }  // namespace quorate::coordinator

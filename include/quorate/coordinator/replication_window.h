@@ -47,6 +47,8 @@ class ReplicationWindow {
   }
   // Whether a change in (after, end] was given up. Remembered for the last kRemembered such turns.
   bool given_up(uint64_t after, uint64_t end) const;
+  // Number of the first turn that is not settled.
+  uint64_t first_open() const { return first_; }
   uint64_t turns_given_up() const { return turns_given_up_; }
 
  private:

@@ -8,8 +8,10 @@
 // before.
 //
 // What a replica has not acknowledged is sent again when its connection is back: applying a change
-// twice is applying it once. Beyond `unacknowledged_bytes_max` a replica is let fall behind: from
-// then on it is told nothing until exchanging clocks has brought it up to date (behind()).
+// twice is applying it once. Beyond `unacknowledged_bytes_max` a replica is let fall behind: it is
+// told nothing more until it is there again; then it is told what is new, and asked to catch up by
+// comparing clocks (catch_up.h). It is behind() until it says that it has. Every replica is asked
+// that when a life of this node begins: what the last one had not yet sent is gone.
 //
 // Thread: the shard's. Units: bytes, microseconds.
 #pragma once
@@ -23,9 +25,13 @@
 
 #include "quorate/cluster/cluster_view.h"
 #include "quorate/cluster/peer_calls.h"
+#include "quorate/coordinator/cluster_facts.h"
+#include "quorate/coordinator/latency_histogram.h"
 #include "quorate/coordinator/replication_window.h"
 #include "quorate/coordinator/shard_coordinator.h"
 #include "quorate/object/change.h"
+#include "quorate/repair/recent_dots.h"
+#include "quorate/repair/replica_access.h"
 #include "quorate/storage/shard_store.h"
 
 namespace quorate::coordinator {
@@ -45,6 +51,8 @@ struct ReplicatorSettings {
   uint64_t answer_timeout_us = 30'000'000;             // then a message is sent again
   uint64_t retry_us = 200'000;                         // when a replica cannot be reached
   size_t unacknowledged_bytes_max = size_t{64} << 20;  // for each replica
+  uint64_t catch_up_us = 1'000'000;                    // between questions to who fell behind
+  size_t recent_dots = repair::RecentDots::kCapacity;
 };
 
 // Turns actors that peers name into handles of the own table.
@@ -53,11 +61,15 @@ class ActorDirectory {
   virtual ~ActorDirectory() = default;
   // Calls `done` with a handle for each actor, in their order, at once if all are known; else when
   // the new ones have been persisted. An error says that they could not be.
-  using Done = std::move_only_function<void(runtime::Result<std::vector<object::ActorId>>)>;
+  using Done = repair::ReplicaAccess::Interned;
   virtual void intern(std::vector<object::Actor> actors, Done done) = 0;
 };
 
-class Replicator final : public storage::ChangeObserver, public WriteBarrier {
+class ChangeIntake;
+
+class Replicator final : public storage::ChangeObserver,
+                         public WriteBarrier,
+                         public repair::ReplicaAccess {
  public:
   // The service of PeerCalls that takes changes.
   static constexpr uint8_t kService = 1;
@@ -75,6 +87,7 @@ class Replicator final : public storage::ChangeObserver, public WriteBarrier {
     uint64_t changes_sent = 0, changes_applied = 0;  // sent: each once, to however many
     uint64_t messages_sent = 0, messages_resent = 0;
     uint64_t refused = 0;  // messages of peers that could not be applied
+    uint64_t fell_behind = 0, caught_up = 0;
   };
 
   // Serves kService from now on. REQUIRES: the parts outlive it.
@@ -90,7 +103,16 @@ class Replicator final : public storage::ChangeObserver, public WriteBarrier {
   void end_turn(uint64_t position) override;
   uint64_t settled() const override { return window_.settled(); }
 
+  // repair::ReplicaAccess
+  void apply(std::string_view batch, std::move_only_function<void(Applied)> done) override;
+  void intern(std::vector<object::Actor> actors, Interned done) override {
+    directory_.intern(std::move(actors), std::move(done));
+  }
+  void after_journal(runtime::Task task) override { coordinator_.after_journal(std::move(task)); }
+
   const ReplicationWindow& window() const { return window_; }
+  // Of the shard's latest changes, own and applied.
+  const repair::RecentDots& recent() const { return recent_; }
   // Applies a batch of changes here; `done` is told when the journal has them.
   using Taken = std::move_only_function<void(Verdict)>;
   void take(std::string_view batch, Taken done);
@@ -100,18 +122,22 @@ class Replicator final : public storage::ChangeObserver, public WriteBarrier {
 
   // The node's connection can be used again: what it has not acknowledged is sent once more.
   void on_up(const object::NodeId& node);
-  // Whether the node missed changes that will not be sent again.
+  // Whether the node missed changes that will not be sent again, and has not caught up since.
   bool behind(const object::NodeId& node) const;
-  const Statistics& statistics() const { return statistics_; }
+  Statistics statistics() const;
+  // Until turns of changes had their copies, or were given up.
+  const LatencyHistogram& latency() const { return latency_; }
+  // What the node has not acknowledged yet.
+  ClusterFacts::Peer facts_of(const object::NodeId& node) const;
 
  private:
   struct Sent {
     uint64_t turn = 0;
+    uint64_t since_us = 0;
     std::string body;
     bool asked = false;  // and an answer may come
     bool acknowledged = false;
   };
-  class Applying;
   struct Peer {
     Peer(const object::NodeId& node, const object::ActorTable& actors)
         : id(node), changes(actors) {}
@@ -120,7 +146,10 @@ class Replicator final : public storage::ChangeObserver, public WriteBarrier {
     std::deque<Sent> sent;         // in order, the first not acknowledged
     size_t sent_bytes = 0;
     bool behind = false;
-    std::unique_ptr<runtime::Timer> retry;
+    bool silent = false;     // behind, and told nothing
+    uint64_t round = 0;      // of catching up; what is under way for another is void
+    unsigned questions = 0;  // in this round
+    std::unique_ptr<runtime::Timer> retry, catch_up;
   };
 
   ReplicationWindow::Peer peer_index(const object::NodeId& node);
@@ -130,8 +159,14 @@ class Replicator final : public storage::ChangeObserver, public WriteBarrier {
   void answered(ReplicationWindow::Peer index, uint64_t turn, cluster::PeerCalls::Answer answer);
   void acknowledged(ReplicationWindow::Peer index, Sent& sent);
   void retry_later(ReplicationWindow::Peer index);
-  void fall_behind(Peer& peer, const char* why);
+  void fall_behind(ReplicationWindow::Peer index, const char* why);
+  void begin_round(ReplicationWindow::Peer index);
+  void catch_up_later(ReplicationWindow::Peer index);
+  void bring_up(ReplicationWindow::Peer index);
+  void told(ReplicationWindow::Peer index, uint64_t round, cluster::PeerCalls::Answer answer);
   void watch_deadline();
+  void release_settled();
+  void note_settled();
 
   runtime::Loop& loop_;
   cluster::PeerCalls& calls_;
@@ -139,6 +174,9 @@ class Replicator final : public storage::ChangeObserver, public WriteBarrier {
   const object::ActorTable& actors_;
   ActorDirectory& directory_;
   const ReplicatorSettings settings_;
+  std::unique_ptr<ChangeIntake> intake_;
+  repair::RecentDots recent_{settings_.recent_dots};
+  uint64_t rounds_ = 0;
   std::shared_ptr<const ReplicaMap> map_;
   std::vector<ReplicationWindow::Peer> peer_of_;  // by the map's own numbers
   std::vector<ReplicationWindow::Group> groups_;  // the map's, in own numbers
@@ -149,6 +187,9 @@ class Replicator final : public storage::ChangeObserver, public WriteBarrier {
   std::vector<ReplicationWindow::Group> turn_groups_before_;  // … under the map before
   std::unique_ptr<runtime::Timer> deadline_;
   Statistics statistics_;
+  LatencyHistogram latency_;
+  std::deque<uint64_t> opened_us_;  // of turns that are not settled
+  uint64_t first_opened_ = 1;       // number of the first of them
 };
 
 }  // namespace quorate::coordinator

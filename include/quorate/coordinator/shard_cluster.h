@@ -20,10 +20,15 @@
 
 #include "quorate/cluster/cluster_view.h"
 #include "quorate/cluster/peer_calls.h"
+#include "quorate/coordinator/catch_up.h"
 #include "quorate/coordinator/quorum_reads.h"
 #include "quorate/coordinator/replicator.h"
+#include "quorate/coordinator/settled_slots.h"
 #include "quorate/coordinator/shard_coordinator.h"
 #include "quorate/object/slot_set.h"
+#include "quorate/repair/slot_puller.h"
+#include "quorate/repair/slot_settler.h"
+#include "quorate/repair/slot_source.h"
 
 namespace quorate::coordinator {
 
@@ -44,6 +49,11 @@ class ShardCluster final : private cluster::PeerDirectory {
     unsigned shard = 0, shards = 1;
     ReplicatorSettings replicator = {};
     QuorumReadSettings reads = {};
+    repair::SlotSource::Settings source = {};
+    repair::SlotPuller::Settings puller = {};
+    // Else every change is preceded by a read. Off: while nodes disagree about who coordinates, one
+    // that takes a slot for settled may not know what another has acknowledged (ARCHITECTURE).
+    bool settles = false;
   };
 
   // REQUIRES: the parts outlive it.
@@ -72,17 +82,37 @@ class ShardCluster final : private cluster::PeerDirectory {
   // Sends what the turn has asked; after ShardCoordinator::end_turn().
   void end_turn();
 
+  // Brings the slot up to all other replicas that are healthy, and to R - 1 in any case
+  // (repair/slot_settler.h). REQUIRES: a view has come, in which this node holds the slot.
+  void settle(uint16_t slot, repair::SlotPuller::Done done);
+
   cluster::PeerCalls& calls() { return calls_; }
+  const repair::SlotSource& source() const { return source_; }
+  repair::SlotPuller& puller() { return puller_; }
+  const CatchUp& catch_up() const { return catch_up_; }
   Replicator& replicator() { return replicator_; }
   const Replicator& replicator() const { return replicator_; }
   QuorumReads& reads() { return reads_; }
+  const SettledSlots& settled() const { return settled_; }
+  // REQUIRES: a view has come.
+  ClusterFacts facts() const;
 
  private:
+  // The service of PeerCalls by which a node says that it has changed its mind about the health of
+  // the one it asks; the question is empty, and so is the answer.
+  static constexpr uint8_t kDoubtService = 10;
+
   // cluster::PeerDirectory
   std::optional<cluster::NodeAddress> address_of(const object::NodeId& node) override;
   runtime::Status judge(const cluster::PeerHello& peer) override;
-  void on_up(const object::NodeId& node) override { replicator_.on_up(node); }
+  void on_up(const object::NodeId& node) override {
+    replicator_.on_up(node);
+    settled_.doubt(node);
+  }
 
+  void admit_ready(const object::Key& key, Access access, ShardCoordinator::Run run);
+  // Those that were healthy in the view before this one and are no longer.
+  void give_up_on_suspects(const cluster::ClusterView& before);
   runtime::Status may_change(uint16_t slot) const;
   // `what` is who lacks them.
   runtime::Status enough_replicas(uint16_t slot, std::string_view what) const;
@@ -94,6 +124,12 @@ class ShardCluster final : private cluster::PeerDirectory {
   cluster::PeerCalls calls_;
   Replicator replicator_;
   QuorumReads reads_;
+  repair::SlotSource source_;
+  repair::SlotPuller puller_;
+  repair::SlotSettler settler_{puller_};
+  CatchUp catch_up_;
+  const bool settles_;
+  SettledSlots settled_;
 };
 
 }  // namespace quorate::coordinator

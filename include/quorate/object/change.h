@@ -16,6 +16,8 @@
 //            to be of this key. Unlike a delta it is merged also where those dots are covered (see
 //            storage::ShardStore::state_of)
 //   flush    every key of (slot, db) that payload, CausalContext::encode(), covers is gone
+//   flushes  the same of what any number of flushes cover, for a replica that may have missed any
+//            of them: takes no dot, `dot` is one that is covered
 // A dot of `superseded` is of the same key and not the change's own; a raw, counter or remove
 // supersedes exactly those.
 //
@@ -43,7 +45,9 @@
 
 namespace quorate::object {
 
-enum class ChangeKind : uint8_t { raw, counter, remove, delta, state, flush };
+enum class ChangeKind : uint8_t { raw, counter, remove, delta, state, flush, flushes };
+
+constexpr bool is_flush(ChangeKind kind) { return kind >= ChangeKind::flush; }
 
 // Borrows everything it views.
 struct Change {
@@ -54,12 +58,13 @@ struct Change {
   Hlc hlc = 0;
   uint64_t expiry_ms = 0;  // of a raw; 0: never
   Int128 total = 0;        // of a counter
-  std::string_view key{};  // empty for a flush
+  std::string_view key{};  // empty for flushes
   std::string_view payload{};
   std::span<const Dot> superseded{};
 };
 
-// What the change means. Fails if the payload of a delta or state is malformed. REQUIRES: no flush.
+// What the change means. Fails if the payload of a delta or state is malformed. REQUIRES: not
+// is_flush().
 [[nodiscard]] runtime::Result<Delta> delta_of(const Change& change);
 
 class ChangeWriter {

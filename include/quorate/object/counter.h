@@ -26,6 +26,10 @@
 //    a concurrent SET of 10 that loses to it would erase them: the value would be 0, which it never
 //    was.
 //
+// An increment of a key with siblings resolves them, like any other write: the sum is written anew
+// as EXPIRE would, with the increment itself as absorbed. Two that do so at once leave two
+// siblings, whose increments still add up, since each finds the other's among the totals.
+//
 // An actor must increment serially, on objects that have all his own deltas applied. Contributions
 // carry no expiry: the winner's is the key's. A winner that is no integer (SET "x" elsewhere) is
 // answered as it is, increments uncounted. Known limit: FLUSHALL by a bare context erases no

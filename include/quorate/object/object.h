@@ -88,6 +88,11 @@ struct Delta {
   static runtime::Result<Delta> decode(std::string_view bytes);
 };
 
+// The versions that a writer has seen who has seen just these dots: what his change supersedes.
+[[nodiscard]] Object covered_part(const Object& object, const CausalContext& seen);
+// The others.
+[[nodiscard]] Object uncovered_part(const Object& object, const CausalContext& seen);
+
 // Strips from `seen` what the clock says. REQUIRES: `object` full.
 [[nodiscard]] Object at_rest(Object object, const SlotClock& clock);
 

@@ -6,6 +6,9 @@
 // longer; siblings that hold the same value take the longest of theirs, so of concurrent EXPIREs
 // the longest wins.
 //
+// Whoever handles siblings himself reads all values (read_siblings), and as covered_part() of the
+// object writes on top of what he has seen.
+//
 // Writing: each function returns a delta under a fresh dot that supersedes the versions `object`
 // shows, of every element, and nothing else. The caller stamps it:
 // HlcClock::next_after(object.highest_hlc(), now). Objects may be full or at rest. There is no time
@@ -17,6 +20,7 @@
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <vector>
 
 #include "quorate/object/counter.h"
 #include "quorate/object/object.h"
@@ -40,6 +44,23 @@ struct StringValue {
 // What read_string would say of the expiry, also where increments add up beyond 64 bits; empty if
 // there is no value.
 [[nodiscard]] std::optional<uint64_t> read_expiry(const Object& object, const ActorTable& actors);
+
+struct SiblingValue {
+  BlobRef bytes;
+  uint64_t expiry_ms = 0;            // its own
+  const Version* version = nullptr;  // null: nothing but increments
+};
+
+// Every version that holds a value, the winner first, then by (HLC, dot), the newest first.
+// Increments count on top of the winner as in read_string(), or are the only value there is.
+[[nodiscard]] std::vector<SiblingValue> read_siblings(const Object& object,
+                                                      const ActorTable& actors);
+
+// By (HLC, dot): the same on every node.
+[[nodiscard]] bool is_newer(const Version& a, const Version& b, const ActorTable& actors);
+
+// How many versions hold a value.
+[[nodiscard]] std::size_t count_values(const Object& object);
 
 // SET and whatever replaces the value. REQUIRES: kind is raw or hyperloglog.
 [[nodiscard]] Delta write_string(const Object& object, Dot dot, Hlc hlc, BlobRef payload,

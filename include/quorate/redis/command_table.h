@@ -116,6 +116,7 @@ void register_generic_commands(CommandTable& table);
 void register_connection_commands(CommandTable& table);
 void register_server_commands(CommandTable& table);
 void register_cluster_commands(CommandTable& table);
+void register_sibling_commands(CommandTable& table);
 
 // Every family of this room.
 void register_all_commands(CommandTable& table);

@@ -17,6 +17,7 @@
 
 #include "quorate/coordinator/shard_cluster.h"
 #include "quorate/coordinator/shard_coordinator.h"
+#include "quorate/object/context_token.h"
 #include "quorate/redis/client_state.h"
 #include "quorate/redis/cluster_replies.h"
 #include "quorate/redis/command.h"
@@ -42,6 +43,7 @@ struct EngineSettings {
   uint64_t output_hard_bytes = 0;  // 0: unlimited
   uint64_t output_soft_bytes = 0;
   uint64_t output_soft_s = 0;
+  uint32_t siblings_max = 64;        // of a key, by DYN.PUT
   bool debug_allowed = false;        // enable-debug-command yes
   bool debug_allowed_local = false;  // … local: from loopback and Unix sockets
 };
@@ -52,6 +54,7 @@ struct EngineStatistics {
   uint64_t keyspace_hits = 0, keyspace_misses = 0;
   uint64_t input_bytes = 0, output_bytes = 0;
   uint64_t error_replies = 0;
+  uint64_t siblings_made = 0, siblings_refused = 0;  // DYN.PUTs that left some; beyond siblings-max
   uint64_t commands_per_s = 0, input_bytes_per_s = 0, output_bytes_per_s = 0;  // of the last second
   std::vector<uint64_t> calls, rejected, failed;                               // by CommandSpec::id
 };
@@ -138,6 +141,7 @@ class ShardEngine {
     return sessions_;
   }
   uint64_t hash_seed() const { return hash_seed_; }
+  const object::ContextSeal& context_seal() const { return context_seal_; }
 
  private:
   friend class Session;
@@ -168,6 +172,7 @@ class ShardEngine {
   coordinator::ShardCluster* shard_cluster_ = nullptr;
   unsigned shard_;
   uint64_t hash_seed_;
+  object::ContextSeal context_seal_;
   EngineSettings settings_;
   EngineStatistics statistics_;
   std::shared_ptr<const ClusterReplies> cluster_;

@@ -23,7 +23,7 @@ enum class Mutant : uint8_t {
   // Of clusters.
   write_back_removed,     // a read answers although another replica lacks what it found
   reply_before_copies,    // replies do not wait for other replicas
-  blind_coordinator,      // a coordinator writes without having read
+  blind_coordinator,      // a coordinator takes every slot for settled
   settled_when_given_up,  // a write that ran out of time is answered as if it had its copies
   // No mistake, but rare luck: what must hold of keys with equal hashes is seen only with many.
   hashes_collide,

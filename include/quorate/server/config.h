@@ -140,6 +140,7 @@ struct Config {
   std::string zone;
   uint32_t weight = 1;
   uint32_t replicas = 3, read_quorum = 2, write_quorum = 2;
+  uint32_t siblings_max = 64;
 
   // Known directives without meaning here: name -> accepted value; absent: Redis's default.
   std::map<std::string, std::string, std::less<>> ignored;

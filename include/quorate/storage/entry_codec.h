@@ -25,7 +25,9 @@ enum class RecordType : uint8_t {
   // Of changes that other replicas made. What is simple is logged as a put.
   merged = 4,   // a put, with all the dots the slot clock then covers as CausalContext::encode()
   joined = 5,   // an object, Object::encode(), to be merged into the key's state; takes no dot
-  flushed = 6,  // a flush's dot, and what it covers, a CausalContext: every key has seen that
+  flushed = 6,  // a flush's dot, n = 0 for several flushes, which take none, and what is covered, a
+                // CausalContext: every key has seen that
+  clock = 7,    // dots that the slot clock covers from here on, a CausalContext
 };
 
 // What a put or a remove replaced, so that recovery need not read the row to count keys. Journals

@@ -30,6 +30,7 @@ struct SavedCounts {
   bool rows_shared = true;  // as in SlotCounts
   uint32_t tombstones = 0;
   object::CausalContext flushed;  // see ShardStore::apply
+  bool contexts_ahead = false;    // some row may say that its key saw what the slot clock does not
 };
 
 struct SavedSlot {

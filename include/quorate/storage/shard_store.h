@@ -23,6 +23,7 @@
 // Thread: the shard's. Time: Unix ms given by the loop's clock. Source: DESIGN sections 3, 4, 5.
 #pragma once
 
+#include <algorithm>
 #include <bitset>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
@@ -116,6 +117,16 @@ class ShardStore {
   // ---- reading
   void prefetch_cell(const object::Key& key) const { table_.prefetch_cell(key); }
   void prefetch_entry(const object::Key& key) const { table_.prefetch_entry(key); }
+  // For loops over many keys, called with each index in turn: brings the next few keys to hand.
+  template <class KeyOf>
+  void prefetch_ahead(size_t i, size_t count, KeyOf&& key_of) const {
+    constexpr size_t kGroup = 16;
+    if (i % kGroup != 0) return;
+    const size_t end = std::min(count, i + kGroup);
+    if (end - i < 2) return;  // nothing to overlap with
+    for (size_t j = i; j < end; ++j) prefetch_cell(key_of(j));
+    for (size_t j = i; j < end; ++j) prefetch_entry(key_of(j));
+  }
   // The resident entry, tombstones and expired ones included, or null.
   Entry* find(const object::Key& key) const { return table_.find(key); }
   // After find() gave null: whether a row on disk may hold the key, so that load() must come first.
@@ -152,6 +163,12 @@ class ShardStore {
   // Removes a visible key. REQUIRES: before is no tombstone.
   void remove(const object::Key& key, Entry* before);
   void set_expiry(const object::Key& key, Entry* entry, uint64_t expiry_ms);
+  // As put() and remove(), but of the versions that the key shows only those are superseded whose
+  // dots `seen` covers; the others stay as siblings, on a lone node, too. remove_seen() changes
+  // nothing if `seen` covers none; it returns the entry, null if none is left.
+  Entry* put_beside(const object::Key& key, Entry* before, const Value& value,
+                    const object::CausalContext& seen);
+  Entry* remove_seen(const object::Key& key, Entry* before, const object::CausalContext& seen);
   // Removes `entry` if its time has come and may_remove(), counting it as expired. True if it did.
   bool expire_if_due(const object::Key& key, Entry* entry);
   // Removes every key of the database, or of some of its slots.
@@ -161,7 +178,7 @@ class ShardStore {
   // At most once; null, as at first, while there are no replicas. It outlives the store.
   void set_observer(ChangeObserver* observer);
   // Whether there are replicas that must hear of what was removed. REQUIRES: set before a node with
-  // replicas takes its first checkpoint, which would else erase the tombstones that recovery found.
+  // replicas recovers, because its first checkpoint erases what does not matter to a lone node.
   void set_keeps_tombstones(bool on);
   bool replicated() const { return replicated_; }
   // Of which slots keys may be removed here because they expired or to make room; null, as at
@@ -180,12 +197,19 @@ class ShardStore {
   // is as for put(); its name is shorter than Entry::kKeyBytesMax; all actors are in the table.
   //
   // A flush removes what its context covers and, because that may come later still, the context is
-  // kept beside the slot clock until the clock says it all. It fails if (slot, db) has cold keys
-  // and also changes that the context does not cover: load the keys, then apply it. Known limit of
-  // every flush, the own included: of a key that is not in memory, what it saw ahead of the slot
-  // clock is forgotten, so that a version it superseded, if it comes only then, shows until its
-  // successor's change or state comes again.
-  runtime::Status apply(const object::Change& change);
+  // kept beside the slot clock. It fails if flush_needs_keys(), unless `all_loaded`: then keys that
+  // are still not in memory cannot be read, and are passed by. What keys saw ahead of the slot
+  // clock outlives every flush, the own ones included: versions that they superseded may still
+  // come. Hence such keys stay in memory until the clock says it.
+  runtime::Status apply(const object::Change& change, bool all_loaded = false);
+  // Whether keys of the flush's (slot, db) are not in memory and not all of them go. REQUIRES:
+  // object::is_flush(change.kind).
+  bool flush_needs_keys(const object::Change& change) const;
+  // What all flushes of (slot, db) cover, the own ones included, for a replica that missed them: a
+  // change of kind `flushes`, which views `scratch`. Nothing if there was none. Kept as long as
+  // there are replicas, because absence of a key tells nobody that it was flushed.
+  std::optional<object::Change> flushes_of(uint16_t slot, uint16_t db, std::string& scratch) const;
+  bool flushes_cover(uint16_t slot, uint16_t db, object::Dot dot) const;
   // Everything a replica needs to have this key as we do, whatever it missed: a change of kind
   // `state`, which views `scratch`; nothing for an absent key. REQUIRES: the key is as for put().
   //
@@ -202,6 +226,20 @@ class ShardStore {
   // A key that is absent there, though the clock covers the state's dots, was flushed or reaped; it
   // does not come back.
   std::optional<object::Change> state_of(const object::Key& key, std::string& scratch) const;
+  // A stretch of keys by their hashes.
+  struct Portion {
+    std::optional<uint64_t> end;       // where the next one begins; nothing: this was the last
+    std::vector<uint64_t> unreadable;  // hashes of rows that may hold keys of it
+  };
+  using PortionLoaded = std::move_only_function<void(runtime::Result<Portion>)>;
+  // Loads what is cold of the keys of (slot, db) with hash >= from, up to a few hundred KiB. While
+  // `done` runs, at once if nothing is cold, every key from `from` to the portion's end is in
+  // memory, but for those of unreadable rows.
+  void load_portion(uint16_t slot, uint16_t db, uint64_t from, PortionLoaded done);
+  // From now on the slot's clock covers these dots. REQUIRES: all that their changes did is done
+  // here (repair/slot_source.h says when that is known). Fails if they say that dots of this
+  // process were issued which it does not know of.
+  runtime::Status adopt_clock(uint16_t slot, const object::CausalContext& dots);
 
   // ---- recovery, before the first turn
   // What a checkpoint had saved of a slot; its keys are cold. Fails if it speaks of a database
@@ -213,6 +251,10 @@ class ShardStore {
   // Nothing if the record itself says enough of what was there before.
   std::optional<RowKey> row_to_replay(const Record& record) const;
   runtime::Status load_to_replay(const ColdResult& row);
+  // After the last record: the beginnings of each (slot, db) of whose rows those are to be given to
+  // load_ahead() that say what the slot's clock does not.
+  std::vector<RowKey> contexts_on_disk();
+  runtime::Status load_ahead(const RowStore::Row& row);
 
   // ---- turns and background work
   runtime::Status end_turn();
@@ -260,6 +302,7 @@ class ShardStore {
  private:
   friend class Checkpointer;
   friend class ExpiryCycle;
+  friend class PortionLoad;
   friend class Residency;
 
   object::Key key_of(const Record& record) const;
@@ -283,6 +326,11 @@ class ShardStore {
   void remove_replicated(const object::Key& key, Entry* before);
   void set_expiry_replicated(const object::Key& key, Entry* entry, uint64_t expiry_ms);
   void note_context(const object::Key& key, const EntryState& state);
+  bool is_ahead(uint16_t slot, const EntryState& state) const;
+  bool keys_see_ahead(uint16_t slot, uint16_t db);
+  bool sees_ahead(uint16_t slot, uint16_t db, const EntryState& state);
+  void log_state(const object::Key& key, const Entry* before, const EntryState& state,
+                 const object::CausalContext& dots);
   void tell_flush(uint16_t db, uint16_t slot, const EntryState& state);
   bool replaces(const object::Change& change, const Entry* before) const;
   runtime::Status apply_merging(const object::Key& key, Entry* before,
@@ -291,7 +339,7 @@ class ShardStore {
                           object::Dot dot, object::Hlc hlc);
   void join(const object::Key& key, Entry* before, const object::Object& full, object::Dot dot,
             object::Hlc hlc);
-  runtime::Status apply_flush(const object::Change& change);
+  runtime::Status apply_flush(const object::Change& change, bool all_loaded);
   void flush_each(const object::Key& place, const object::CausalContext& context, object::Hlc hlc);
   // What a flush at once must not make forgotten of keys in memory.
   struct SeenByKey {
@@ -300,12 +348,14 @@ class ShardStore {
     object::Dot dot;
     object::Object seen;
   };
-  std::vector<SeenByKey> contexts_of(uint16_t db, uint16_t slot) const;
+  std::vector<SeenByKey> contexts_of(uint16_t db, uint16_t slot);
   void keep_contexts(uint16_t db, uint16_t slot, const std::vector<SeenByKey>& contexts,
                      object::Hlc hlc);
   void note_flushed(uint16_t db, uint16_t slot, const object::CausalContext& context);
   runtime::Status replay_merged(const Record& record);
   object::CausalContext flushed_context(uint16_t slot, uint16_t db);
+  bool flushes_to_save(uint16_t slot, uint16_t db) const;
+  bool flushed_ahead(uint16_t slot, uint16_t db) const;
   object::SlotClock clock_for(uint16_t slot, uint16_t db) const;
   void mark_dirty(SlotCounts& counts, Entry* entry);
   void unmark_dirty(SlotCounts& counts, Entry* entry);
@@ -332,8 +382,16 @@ class ShardStore {
   bool keeps_tombstones_ = false;
   ChangeObserver* observer_ = nullptr;
   std::unique_ptr<const SlotSet> removable_;
-  // What flushes cover of a (slot, db), where the slot clock does not say it all.
-  boost::unordered_flat_map<std::pair<uint16_t, uint16_t>, object::CausalContext> flushed_;
+  // What flushes of a (slot, db) cover: while there are replicas, and until the slot clock says it.
+  struct Flushes {
+    object::CausalContext context;
+    bool ahead = false;  // the clock did not say all of it when last looked at
+    bool saved = false;  // in a checkpoint's batch
+  };
+  boost::unordered_flat_map<std::pair<uint16_t, uint16_t>, Flushes> flushed_;
+  // What keys of a (slot, db) saw beyond the slot clock, when last looked at. They are in memory …
+  boost::unordered_flat_map<std::pair<uint16_t, uint16_t>, object::CausalContext> seen_ahead_;
+  std::vector<RowKey> contexts_on_disk_;  // … but for those, until recovery has read them
   std::string scratch_, change_payload_;
   std::vector<object::Dot> superseded_;
   std::vector<uint64_t> key_counts_, volatile_counts_;

@@ -42,7 +42,6 @@ struct SlotCounts {
   // Some row on disk may say more than the slot's saved clock: checkpoints took the slot in parts.
   bool rows_ahead = false;
   bool rows_shared = false;  // some row on disk may hold several keys, which have one hash
-  bool contexts = false;     // some entry in memory may have seen what the slot clock does not say
   uint64_t next_expiry_ms = UINT64_MAX;  // no key of the slot expires before this
   uint64_t entry_bytes = 0;              // of the resident entries
   uint64_t dirty_bytes = 0;              // of the dirty ones

@@ -1,0 +1,29 @@
+// The options of Quorate's own data commands: quorums for one call, an expiry.
+//
+// Thread: the shard's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "redis/arguments.h"
+
+namespace quorate::redis {
+
+struct DynOptions {
+  static constexpr unsigned kRead = 1, kWrite = 2, kExpiry = 4;
+
+  // Indexes of the numbers behind R, W and EX or PX; 0: none.
+  size_t read_argument = 0, write_argument = 0, time_argument = 0;
+  TimeForm time_form = kMillisecondsFromNow;
+};
+
+// Of the arguments from `begin` on; `allowed` are the options that may stand there. Empty: a syntax
+// error.
+std::optional<DynOptions> parse_dyn_options(Args args, size_t begin, unsigned allowed);
+
+// A quorum, 1 to as many replicas as there are. If empty, the error is written.
+std::optional<unsigned> quorum_argument(CommandContext& context, size_t index);
+
+}  // namespace quorate::redis

@@ -1,0 +1,185 @@
+#include "quorate/coordinator/settled_slots.h"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "quorate/cluster/token_choice.h"
+
+#include "sim/sim_loop.h"
+
+namespace quorate::coordinator {
+namespace {
+
+using cluster::ClusterView;
+using cluster::Liveness;
+using object::NodeId;
+
+constexpr unsigned kSelf = 1;
+
+NodeId id_of(unsigned number) {
+  NodeId id{};
+  id.fill(static_cast<uint8_t>(number));
+  return id;
+}
+
+// A node of four with three copies; settling ends when a test says so.
+class SettledSlotsTest : public testing::Test {
+ protected:
+  SettledSlotsTest() {
+    for (unsigned number = 1; number <= 4; ++number) {
+      cluster::Member member;
+      member.id = id_of(number);
+      member.status = cluster::MemberStatus::normal;
+      member.address = {"10.0.0." + std::to_string(number), 6379, 16379};
+      member.epoch = 1;
+      member.tokens = choose_tokens(list_.on_ring(cluster::RingView::after), member.on_ring(), 3);
+      list_.merge(member);
+    }
+  }
+
+  void publish() {
+    const auto liveness = [this](const NodeId& id) {
+      return sick_.contains(id) ? Liveness::suspected : Liveness::alive;
+    };
+    view_ = ClusterView::make({list_, id_of(kSelf), liveness}, view_.get());
+    slots_.set_view(view_);
+  }
+  void fall_ill(unsigned number) {
+    sick_.insert(id_of(number));
+    publish();
+  }
+  void recover(unsigned number) {
+    sick_.erase(id_of(number));
+    publish();
+  }
+  // Ends what has begun, and what begins by that.
+  void finish_all(bool well = true) {
+    while (!open_.empty()) {
+      auto [slot, done] = std::move(open_.back());
+      open_.pop_back();
+      asked_.insert(slot);
+      done(well ? runtime::Status{} : runtime::fail("cannot"));
+    }
+  }
+  std::set<uint16_t> coordinated() const {
+    std::set<uint16_t> slots;
+    for (unsigned slot = 0; slot < object::kSlots; ++slot) {
+      if (view_->self_coordinates(static_cast<uint16_t>(slot))) {
+        slots.insert(static_cast<uint16_t>(slot));
+      }
+    }
+    return slots;
+  }
+  std::set<uint16_t> settled() const {
+    std::set<uint16_t> slots;
+    for (unsigned slot = 0; slot < object::kSlots; ++slot) {
+      if (slots_.settled(static_cast<uint16_t>(slot))) slots.insert(static_cast<uint16_t>(slot));
+    }
+    return slots;
+  }
+  bool holds(unsigned number, uint16_t slot) const {
+    const auto list = view_->preference_list(slot);
+    return std::ranges::find(list, view_->find(id_of(number))) != list.end();
+  }
+
+  sim::SimWorld world_{3};
+  std::unique_ptr<sim::SimLoop> loop_ = world_.make_loop(kSelf);
+  cluster::MemberList list_;
+  std::set<NodeId> sick_;
+  std::shared_ptr<const ClusterView> view_;
+  std::vector<std::pair<uint16_t, SettledSlots::Done>> open_;
+  std::set<uint16_t> asked_;
+  std::vector<NodeId> told_;
+  SettledSlots slots_{{*loop_,
+                       [this](uint16_t slot, SettledSlots::Done done) {
+                         open_.emplace_back(slot, std::move(done));
+                       },
+                       [this](const NodeId& node) { told_.push_back(node); }},
+                      0,
+                      1};
+};
+
+TEST_F(SettledSlotsTest, SettlesWhatItCoordinates) {
+  publish();
+  EXPECT_TRUE(settled().empty());
+  EXPECT_FALSE(open_.empty());
+  finish_all();
+  EXPECT_EQ(settled(), coordinated());
+  EXPECT_EQ(asked_, coordinated());
+  publish();  // nothing has changed
+  EXPECT_TRUE(open_.empty());
+  EXPECT_EQ(settled(), coordinated());
+  EXPECT_TRUE(told_.empty());
+}
+
+TEST_F(SettledSlotsTest, AReplicaThatFallsIllOrRecoversUnsettlesWhatItHolds) {
+  publish();
+  finish_all();
+  for (const bool ill : {true, false}) {
+    const auto before = settled();
+    ill ? fall_ill(2) : recover(2);
+    size_t kept = 0;
+    for (const uint16_t slot : settled()) {
+      EXPECT_FALSE(holds(2, slot)) << slot;
+      EXPECT_TRUE(before.contains(slot)) << slot;
+      ++kept;
+    }
+    EXPECT_GT(kept, 0U);
+    finish_all();
+    EXPECT_EQ(settled(), coordinated());
+  }
+  EXPECT_EQ(told_, (std::vector<NodeId>{id_of(2), id_of(2)}));
+}
+
+TEST_F(SettledSlotsTest, WhatComesBackIsNotSettledByWhatWasAskedBefore) {
+  publish();
+  auto early = std::exchange(open_, {});
+  slots_.doubt(id_of(3));
+  for (auto& [slot, done] : early) done({});
+  for (const uint16_t slot : settled()) EXPECT_FALSE(holds(3, slot)) << slot;
+  finish_all();
+  EXPECT_EQ(settled(), coordinated());
+}
+
+TEST_F(SettledSlotsTest, GivesUpWhatAnotherCoordinates) {
+  fall_ill(2);
+  finish_all();
+  const auto more = settled();
+  recover(2);
+  auto late = std::exchange(open_, {});
+  fall_ill(2);
+  recover(2);
+  for (auto& [slot, done] : late) done({});  // of slots that may be of node 2 again
+  finish_all();
+  EXPECT_EQ(settled(), coordinated());
+  EXPECT_LT(settled().size(), more.size());
+}
+
+TEST_F(SettledSlotsTest, TriesAgainUntilItCan) {
+  publish();
+  const size_t first = open_.size();
+  finish_all(false);
+  EXPECT_TRUE(settled().empty());
+  EXPECT_GE(slots_.statistics().failed, first);
+  world_.run_for(1'000'000);
+  EXPECT_FALSE(open_.empty());
+  finish_all();
+  world_.run_for(1'000'000);
+  finish_all();
+  EXPECT_EQ(settled(), coordinated());
+}
+
+TEST_F(SettledSlotsTest, AStrangerChangesNothing) {
+  publish();
+  finish_all();
+  slots_.doubt(id_of(99));
+  EXPECT_EQ(settled(), coordinated());
+  EXPECT_TRUE(open_.empty());
+}
+
+}  // namespace
+}  // namespace quorate::coordinator

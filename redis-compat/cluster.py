@@ -24,13 +24,24 @@ AGREE_WITHIN_S = 30
 
 
 class Cluster:
-    """Nodes that have met each other and agree on who holds what. Arguments are Server's."""
+    """Nodes that have met each other and agree on who holds what. Arguments are Server's;
+    `links` is a SlowLinks that all messages between nodes go through, `network` the Network that
+    they are hosts of."""
 
-    def __init__(self, binary, nodes=3, options=(), **arguments):
+    def __init__(self, binary, nodes=3, options=(), links=None, network=None, **arguments):
         name = f"test-{os.getpid()}-{time.monotonic_ns()}"
         self.nodes = []
-        for _ in range(nodes):
+        self._peer_ports = []
+        for number in range(nodes):
             own = [("cluster-name", name), ("cluster-port", server_module.free_port())]
+            self._peer_ports.append(own[-1][1])
+            if links is not None:
+                self._peer_ports[-1] = links.add(self._peer_ports[-1])
+                own.append(("cluster-announce-bus-port", self._peer_ports[-1]))
+            if network is not None:
+                own += [("cluster-secret", name), ("protected-mode", "no")]
+                arguments["wrapper"] = network.wrapper(number)
+                arguments["host"] = network.address(number)
             self.nodes.append(
                 server_module.Server(binary, options=[*own, *options], **arguments)
             )
@@ -50,17 +61,16 @@ class Cluster:
 
     @property
     def addresses(self):
-        return [f"127.0.0.1:{node.port}" for node in self.nodes]
+        return [f"{node.host}:{node.port}" for node in self.nodes]
 
     def start(self):
         """Starts all nodes and returns when they agree."""
         for node in self.nodes:
             node.start()
         if not self._joined:
-            for other in self.nodes[1:]:
-                peer_port = dict(other.options)["cluster-port"]
+            for other, peer_port in list(zip(self.nodes, self._peer_ports))[1:]:
                 with self.nodes[0].connect() as connection:
-                    connection.call("CLUSTER", "MEET", "127.0.0.1", other.port, peer_port)
+                    connection.call("CLUSTER", "MEET", other.host, other.port, peer_port)
             self._joined = True
         self.wait_until_agreed()
         return self

@@ -35,12 +35,13 @@ class Sample:
 
 @dataclasses.dataclass
 class Case:
-    """What redis-benchmark is told: a test of its own, or a command line."""
+    """What redis-benchmark is told: a test of its own, or a command line; and further options."""
 
     name: str
     pipeline: int
     test: str = ""
     command: tuple = ()
+    options: tuple = ()
 
 
 @dataclasses.dataclass
@@ -99,6 +100,7 @@ def benchmark(server, case, requests, arguments, pinned=True):
         str(arguments.clients),
         "--csv",
     ]
+    command += case.options
     command += ["-t", case.test] if case.test else list(case.command)
     before = server.cpu_s()
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True)
@@ -122,14 +124,16 @@ def requests_for(server, case, arguments, pinned=True):
     return max(20_000, int(probe.requests_per_s * arguments.seconds / 10_000 + 0.5) * 10_000)
 
 
-def in_turns(servers, case, arguments, pinned=True):
-    """Samples per server name, taken pair by pair, each server first in every other pair."""
+def in_turns(servers, case, arguments, pinned=True, cases=None):
+    """Samples per server name, taken pair by pair, each server first in every other pair. `cases`
+    may say another case for each name; as many requests as `case` needs."""
     requests = requests_for(servers[YARDSTICK], case, arguments, pinned)
     samples = {name: [] for name in servers}
     for number in range(arguments.rounds):
         order = list(servers) if number % 2 == 0 else list(reversed(servers))
         for name in order:
-            samples[name].append(benchmark(servers[name], case, requests, arguments, pinned))
+            of = cases[name] if cases else case
+            samples[name].append(benchmark(servers[name], of, requests, arguments, pinned))
     return samples
 
 

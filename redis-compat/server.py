@@ -66,6 +66,7 @@ class Server:
     maxmemory      e.g. "512mb"; not given to Redis, which cannot hold more data than memory
     core           the core it is pinned to, or None
     wrapper        a command to run it under, e.g. valgrind
+    host           the address it listens on
     options        further (name, value) pairs, given to either kind as they are
     """
 
@@ -78,6 +79,7 @@ class Server:
         core=None,
         directory=None,
         wrapper=(),
+        host="127.0.0.1",
         options=(),
     ):
         self.binary = str(binary)
@@ -87,6 +89,7 @@ class Server:
         self.maxmemory = maxmemory
         self.core = core
         self.wrapper = list(wrapper)
+        self.host = host
         self.options = list(options)
         self.port = free_port()
         self.process = None
@@ -107,7 +110,7 @@ class Server:
             "--port",
             str(self.port),
             "--bind",
-            "127.0.0.1",
+            self.host,
             "--dir",
             self.directory,
             "--appendfsync",
@@ -158,7 +161,9 @@ class Server:
         return self
 
     def connect(self, protocol=2, timeout_s=30):
-        return wire.Connection(self.port, protocol=protocol, timeout_s=timeout_s)
+        return wire.Connection(
+            self.port, host=self.host, protocol=protocol, timeout_s=timeout_s
+        )
 
     def stop(self, timeout_s=60):
         """A clean stop by SIGTERM; an end by another way than exit code 0 is an error."""

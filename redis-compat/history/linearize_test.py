@@ -8,14 +8,18 @@ completed SET had replaced, SETs are left out, and a client's clock is shifted.
 """
 
 import argparse
+import contextlib
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import cluster
 import linearize
+import slow_links
 
 CLIENT, KEY, KIND, ARGUMENT, INVOKED, RETURNED, RESULT = range(7)
 
@@ -83,10 +87,35 @@ def shift_clock(operations):
 SPOILED = (read_stale, lose_writes, shift_clock)
 
 
+@contextlib.contextmanager
+def pauses(server, pause_ms):
+    """Meanwhile a node, each in its turn, stands still for so long, every half second."""
+    over = threading.Event()
+
+    def pause():
+        while not over.wait(0.5):
+            process = server.one_node().process
+            process.send_signal(signal.SIGSTOP)
+            over.wait(pause_ms / 1000)
+            process.send_signal(signal.SIGCONT)
+
+    thread = threading.Thread(target=pause)
+    if pause_ms:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if pause_ms:
+            thread.join()
+
+
 def run(arguments, directory):
     """Returns descriptions of what went wrong."""
     recording = directory / "history"
-    with cluster.start_server(arguments) as server:
+    links = slow_links.SlowLinks(arguments.delay_ms / 1000) if arguments.delay_ms else None
+    more = {"links": links} if links else {}
+    with cluster.start_server(arguments, **more) as server, pauses(server, arguments.pause_ms):
         nodes = getattr(server, "addresses", [f"127.0.0.1:{server.port}"])
         code = linearize.main(
             [
@@ -99,6 +128,9 @@ def run(arguments, directory):
         )
         if code != 0:
             return [f"the recorder failed\n{server.log_tail()}"]
+    if links:
+        print(f"{links.pieces} pieces of messages were held back", flush=True)
+        links.close()
     failures = []
     code, words = judge(arguments.checker, recording)
     print("as recorded:", words.strip(), flush=True)
@@ -127,6 +159,8 @@ def main():
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--keys", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--delay-ms", type=float, default=0, help="of messages between nodes")
+    parser.add_argument("--pause-ms", type=float, default=0, help="of nodes, in turns")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="quorate-linearize-") as directory:
         failures = run(arguments, pathlib.Path(directory))

@@ -63,11 +63,12 @@ function(quorate_bench source)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
 endfunction()
 
-# quorate_script_test(<name> LABEL <label> [TIMEOUT <seconds>] [SERIAL] COMMAND <command>…):
+# quorate_script_test(<name> LABEL <label> [TIMEOUT <seconds>] [SERIAL] [PROCESSORS <n>]
+# COMMAND <command>…):
 # a test that a command line runs, in the repository's root, with QUORATE_SERVER in its environment.
 # SERIAL: it measures time or takes fixed ports, so nothing else runs beside it.
 function(quorate_script_test name)
-  cmake_parse_arguments(SCRIPT "SERIAL" "LABEL;TIMEOUT" "COMMAND" ${ARGN})
+  cmake_parse_arguments(SCRIPT "SERIAL" "LABEL;TIMEOUT;PROCESSORS" "COMMAND" ${ARGN})
   if(NOT SCRIPT_TIMEOUT)
     set(SCRIPT_TIMEOUT 300)
   endif()
@@ -76,6 +77,9 @@ function(quorate_script_test name)
   set_tests_properties(${QUORATE_TEST_PREFIX}${name} PROPERTIES
     LABELS ${SCRIPT_LABEL} TIMEOUT ${SCRIPT_TIMEOUT}
     ENVIRONMENT "QUORATE_SERVER=${CMAKE_BINARY_DIR}/quorate-server;PYTHONDONTWRITEBYTECODE=1")
+  if(SCRIPT_PROCESSORS)
+    set_tests_properties(${QUORATE_TEST_PREFIX}${name} PROPERTIES PROCESSORS ${SCRIPT_PROCESSORS})
+  endif()
   if(SCRIPT_SERIAL)
     set_tests_properties(${QUORATE_TEST_PREFIX}${name} PROPERTIES RUN_SERIAL ON)
   endif()

@@ -11,11 +11,7 @@
 namespace quorate::sim {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr uint64_t kSeeds = 40;
-#else
 constexpr uint64_t kSeeds = 400;
-#endif
 
 TEST(PowerLoss, LosesNothingThatWasPromised) {
   const auto [first, count] = Seeds::from_environment(kSeeds);
@@ -51,7 +47,7 @@ TEST(PowerLoss, LosesNothingThatWasPromised) {
       static_cast<unsigned long long>(all.checkpoints),
       static_cast<unsigned long long>(all.demoted), static_cast<unsigned long long>(all.loaded));
   // The histories must meet what they are about.
-  if (count >= kSeeds) {
+  if (count >= kSeeds / Seeds::kShare) {
     EXPECT_GT(all.changes_lost, 0U);
     EXPECT_GT(all.checkpoints, all.lives);
     EXPECT_GT(all.demoted, 0U);

@@ -27,6 +27,7 @@ struct ChangeIntake::Kept {
 };
 
 struct ChangeIntake::Flush {
+  object::NodeId from{};
   std::shared_ptr<Kept> kept;
   ShardCoordinator::Run done;
 };
@@ -34,8 +35,9 @@ struct ChangeIntake::Flush {
 // One batch, until all of it is applied.
 class ChangeIntake::Batch : public std::enable_shared_from_this<Batch> {
  public:
-  Batch(ChangeIntake& intake, std::string_view body, Replicator::Taken done)
-      : intake_(intake), body_(body), done_(std::move(done)) {}
+  Batch(ChangeIntake& intake, const object::NodeId& from, std::string_view body,
+        Replicator::Taken done)
+      : intake_(intake), from_(from), body_(body), done_(std::move(done)) {}
 
   void start() {
     auto reader = object::ChangeReader::open(body_);
@@ -83,20 +85,20 @@ class ChangeIntake::Batch : public std::enable_shared_from_this<Batch> {
 
   void take(const object::Change& change, const object::Key& key) {
     ShardCoordinator& coordinator = intake_.coordinator_;
-    if (coordinator.ready({&key, 1})) return note(intake_.apply(change, key.hash));
+    if (coordinator.ready({&key, 1})) return note(intake_.apply(from_, change, key.hash));
     ++missing_;
     auto kept = std::make_shared<Kept>(change);
     coordinator.when_ready(key_of(kept->change), [self = shared_from_this(), kept,
                                                   hash = key.hash](const runtime::Status& status) {
-      self->one_done(status ? self->intake_.apply(kept->change, hash) : status);
+      self->one_done(status ? self->intake_.apply(self->from_, kept->change, hash) : status);
     });
   }
 
   void take_flush(const object::Change& change) {
-    if (!intake_.store().flush_needs_keys(change)) return note(intake_.apply(change, 0));
+    if (!intake_.store().flush_needs_keys(change)) return note(intake_.apply(from_, change, 0));
     ++missing_;
     intake_.queue_flush(
-        {std::make_shared<Kept>(change),
+        {from_, std::make_shared<Kept>(change),
          [self = shared_from_this()](const runtime::Status& status) { self->one_done(status); }});
   }
 
@@ -126,6 +128,7 @@ class ChangeIntake::Batch : public std::enable_shared_from_this<Batch> {
   }
 
   ChangeIntake& intake_;
+  const object::NodeId from_;
   const std::string body_;
   Replicator::Taken done_;
   std::optional<object::ChangeReader> reader_;
@@ -139,13 +142,15 @@ ChangeIntake::ChangeIntake(ShardCoordinator& coordinator, ActorDirectory& direct
 
 ChangeIntake::~ChangeIntake() = default;
 
-void ChangeIntake::take(std::string_view batch, Replicator::Taken done) {
-  std::make_shared<Batch>(*this, batch, std::move(done))->start();
+void ChangeIntake::take(const object::NodeId& from, std::string_view batch,
+                        Replicator::Taken done) {
+  std::make_shared<Batch>(*this, from, batch, std::move(done))->start();
 }
 
-runtime::Status ChangeIntake::apply(const object::Change& change, uint64_t hash, bool all_loaded) {
+runtime::Status ChangeIntake::apply(const object::NodeId& from, const object::Change& change,
+                                    uint64_t hash, bool all_loaded) {
   auto status = store().apply(change, all_loaded);
-  if (status) applied_(change, hash);
+  if (status) applied_(change, hash, from);
   return status;
 }
 
@@ -172,7 +177,7 @@ void ChangeIntake::flush_loaded(const runtime::Status& status) {
   const std::unique_ptr<Flush> flush = std::move(flushes_.front());
   const object::Change& change = flush->kept->change;
   // What is not in memory now cannot be read.
-  runtime::Status applied = status ? apply(change, 0, true) : status;
+  runtime::Status applied = status ? apply(flush->from, change, 0, true) : status;
   store().unpin(change.slot);
   flush->done(std::move(applied));
   flushes_.pop_front();

@@ -18,15 +18,16 @@ namespace quorate::coordinator {
 class ChangeIntake {
  public:
   using Verdict = Replicator::Verdict;
-  using Applied = std::function<void(const object::Change&, uint64_t key_hash)>;
+  using Applied =
+      std::function<void(const object::Change&, uint64_t key_hash, const object::NodeId& from)>;
 
-  // `applied` hears of every change that was applied, also those that changed nothing. The parts
-  // outlive this.
+  // `applied` hears of every change that was applied, also those that changed nothing, and who sent
+  // it. The parts outlive this.
   ChangeIntake(ShardCoordinator& coordinator, ActorDirectory& directory, Applied applied);
   ~ChangeIntake();
 
   // `done` is told when the journal has all of the batch.
-  void take(std::string_view batch, Replicator::Taken done);
+  void take(const object::NodeId& from, std::string_view batch, Replicator::Taken done);
   uint64_t refused() const { return refused_; }
 
  private:
@@ -35,7 +36,8 @@ class ChangeIntake {
   struct Flush;
 
   storage::ShardStore& store() { return coordinator_.store(); }
-  runtime::Status apply(const object::Change& change, uint64_t hash, bool all_loaded = false);
+  runtime::Status apply(const object::NodeId& from, const object::Change& change, uint64_t hash,
+                        bool all_loaded = false);
   void queue_flush(Flush flush);
   void next_flush();
   void load_for_flush(uint64_t from);

@@ -189,7 +189,7 @@ void QuorumReads::answered(const Batch& batch, cluster::PeerCalls::Answer answer
   }
   if (differing.empty()) return;
   const std::string_view states = answer->substr(answer->size() - in.remaining());
-  replicator_.take(states,
+  replicator_.take(batch.to, states,
                    [this, from = batch.to, differing = std::move(differing)](Verdict verdict) {
                      for (const auto& [check, theirs] : differing) {
                        if (verdict == Verdict::applied) {

@@ -43,12 +43,30 @@ void ReplicationWindow::acknowledged(Peer peer, uint64_t turn) {
 void ReplicationWindow::expire(uint64_t now_us) {
   for (Turn& turn : turns_) {
     if (turn.groups.empty() || turn.deadline_us > now_us) continue;
-    turn.groups.clear();
-    ++turns_given_up_;
-    if (runtime::mutant(runtime::Mutant::settled_when_given_up)) continue;
-    given_up_.push_back({turn.begin, turn.end});
-    if (given_up_.size() > kRemembered) given_up_.pop_front();
+    give_up(turn);
   }
+  settle();
+}
+
+void ReplicationWindow::give_up(Turn& turn) {
+  turn.groups.clear();
+  ++turns_given_up_;
+  if (runtime::mutant(runtime::Mutant::settled_when_given_up)) return;
+  given_up_.push_back({turn.begin, turn.end});
+  if (given_up_.size() > kRemembered) given_up_.pop_front();
+}
+
+void ReplicationWindow::refused(Peer peer, uint64_t number) {
+  if (number < first_ || number >= first_ + turns_.size()) return;
+  Turn& turn = turns_[number - first_];
+  bool too_few = false;
+  for (Open& group : turn.groups) {
+    const auto at = std::ranges::find(group.silent, peer);
+    if (at == group.silent.end()) continue;
+    group.silent.erase(at);
+    too_few = too_few || group.silent.size() < group.missing;
+  }
+  if (too_few) give_up(turn);
   settle();
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "quorate/coordinator/catch_up.h"
+#include "quorate/object/codec.h"
 
 #include "coordinator/change_intake.h"
 
@@ -56,19 +57,17 @@ Replicator::Replicator(Parts parts, ReplicatorSettings settings)
       coordinator_(parts.coordinator),
       actors_(parts.actors),
       directory_(parts.directory),
+      promises_(parts.promises),
       settings_(settings),
-      intake_(std::make_unique<ChangeIntake>(parts.coordinator, parts.directory,
-                                             [this](const object::Change& change, uint64_t hash) {
-                                               ++statistics_.changes_applied;
-                                               recent_.add(change, hash);
-                                             })) {
-  calls_.serve(kService,
-               [this](const NodeId&, std::string_view body, cluster::PeerCalls::Reply reply) {
-                 take(body, [reply](Verdict verdict) {
-                   const char byte = static_cast<char>(verdict);
-                   reply({&byte, 1});
-                 });
-               });
+      intake_(std::make_unique<ChangeIntake>(
+          parts.coordinator, parts.directory,
+          [this](const object::Change& change, uint64_t hash, const NodeId& from) {
+            ++statistics_.changes_applied;
+            recent_.add(change, hash);
+            if (promises_ != nullptr) promises_->applied(change, from);
+          })) {
+  calls_.serve(kService, [this](const NodeId& from, std::string_view body,
+                                cluster::PeerCalls::Reply reply) { serve(from, body, reply); });
 }
 
 Replicator::~Replicator() = default;
@@ -111,7 +110,19 @@ void Replicator::changed(const object::Change& change) {
   recent_.add(change, object::key_hash(change.key, coordinator_.store().shape().hash_seed));
 }
 
+void Replicator::rely(uint16_t slot) {
+  const uint16_t number = map_ == nullptr ? kNoGroup : map_->group_of_slot[slot];
+  if (number == kNoGroup) return;
+  for (const PeerIndex peer : groups_[number].peers) {
+    auto& relied = peers_[peer]->relied;
+    if (relied.empty() || relied.back() != slot) relied.push_back(slot);
+  }
+}
+
 void Replicator::end_turn(uint64_t position) {
+  for (const auto& peer : peers_) {
+    if (peer->changes.empty()) peer->relied.clear();
+  }
   if (turn_groups_.empty() && turn_groups_before_.empty()) return;
   std::vector<Group> groups = std::exchange(turn_groups_before_, {});
   for (const uint16_t number : turn_groups_) {
@@ -131,7 +142,10 @@ void Replicator::end_turn(uint64_t position) {
 
 void Replicator::send(PeerIndex index, uint64_t turn) {
   Peer& peer = *peers_[index];
-  Sent sent{turn, loop_.clock().monotonic_us(), {}, false, false};
+  const bool relies = !peer.relied.empty();
+  const uint64_t number = relies ? promises_->number_of(peer.id) : 0;
+  if (relies && number == 0) window_.refused(index, turn);
+  Sent sent{turn, loop_.clock().monotonic_us(), begin_message(peer, number), false, false};
   peer.changes.finish(sent.body);
   if (peer.silent) return;
   peer.sent_bytes += sent.body.size();
@@ -140,6 +154,19 @@ void Replicator::send(PeerIndex index, uint64_t turn) {
     return fall_behind(index, "too much waits for it");
   }
   ask(index, peer.sent.back());
+}
+
+// What precedes the batch.
+std::string Replicator::begin_message(Peer& peer, uint64_t number) const {
+  std::string body;
+  object::ByteWriter out(body);
+  out.varint(number);
+  out.varint(number == 0 ? 0 : peer.relied.size());
+  if (number != 0) {
+    for (const uint16_t slot : peer.relied) out.varint(slot);
+  }
+  peer.relied.clear();
+  return body;
 }
 
 void Replicator::ask(PeerIndex index, Sent& sent) {
@@ -159,6 +186,11 @@ void Replicator::answered(PeerIndex index, uint64_t turn, cluster::PeerCalls::An
   const auto verdict =
       answer && answer->size() == 1 ? static_cast<Verdict>(answer->front()) : Verdict::later;
   switch (verdict) {
+    case Verdict::unpromised:
+      window_.refused(index, turn);
+      if (promises_ != nullptr) promises_->broken_by(peer.id);
+      acknowledged(index, *at);
+      return release_settled();
     case Verdict::applied:
       return acknowledged(index, *at);
     case Verdict::malformed:
@@ -308,12 +340,40 @@ void Replicator::watch_deadline() {
 
 // ---- changes of others
 
-void Replicator::take(std::string_view batch, Taken done) { intake_->take(batch, std::move(done)); }
+void Replicator::serve(const NodeId& from, std::string_view body, cluster::PeerCalls::Reply reply) {
+  object::ByteReader in(body);
+  const uint64_t number = in.varint();
+  const uint64_t count = in.varint();
+  std::vector<uint16_t> slots;
+  for (uint64_t i = 0; i < count && in.ok(); ++i) {
+    const uint64_t slot = in.varint();
+    if (slot >= object::kSlots) in.reject();
+    slots.push_back(static_cast<uint16_t>(slot));
+  }
+  const auto answer = [reply](Verdict verdict) {
+    const char byte = static_cast<char>(verdict);
+    reply({&byte, 1});
+  };
+  if (!in.ok()) {
+    ++statistics_.refused;
+    return answer(Verdict::malformed);
+  }
+  const bool kept = number == 0 || (promises_ != nullptr && promises_->kept(from, number, slots));
+  take(from, body.substr(body.size() - in.remaining()), [answer, kept](Verdict verdict) {
+    answer(verdict == Verdict::applied && !kept ? Verdict::unpromised : verdict);
+  });
+}
 
-void Replicator::apply(std::string_view batch, std::move_only_function<void(Applied)> done) {
-  take(batch, [done = std::move(done)](Verdict verdict) mutable {
+void Replicator::take(const NodeId& from, std::string_view batch, Taken done) {
+  intake_->take(from, batch, std::move(done));
+}
+
+void Replicator::apply(const NodeId& from, std::string_view batch,
+                       std::move_only_function<void(Applied)> done) {
+  take(from, batch, [done = std::move(done)](Verdict verdict) mutable {
     switch (verdict) {
       case Verdict::applied:
+      case Verdict::unpromised:
         return done(Applied::yes);
       case Verdict::malformed:
         return done(Applied::malformed);
@@ -325,13 +385,18 @@ void Replicator::apply(std::string_view batch, std::move_only_function<void(Appl
 
 Replicator::Statistics Replicator::statistics() const {
   Statistics all = statistics_;
-  all.refused = intake_->refused();
+  all.refused += intake_->refused();
   return all;
 }
 
 void Replicator::push(const NodeId& to, std::string_view batch,
                       std::move_only_function<void(bool applied)> done) {
-  calls_.call(to, kService, batch, settings_.write_timeout_us,
+  std::string body;
+  object::ByteWriter out(body);
+  out.varint(0);
+  out.varint(0);
+  out.raw(batch);
+  calls_.call(to, kService, body, settings_.write_timeout_us,
               [done = std::move(done)](cluster::PeerCalls::Answer answer) mutable {
                 done(answer && answer->size() == 1 &&
                      static_cast<Verdict>(answer->front()) == Verdict::applied);

@@ -23,7 +23,11 @@ std::vector<bool> members_in_doubt(const ClusterView& now, const ClusterView& be
 }  // namespace
 
 SettledSlots::SettledSlots(Parts parts, unsigned shard, unsigned shards)
-    : parts_(std::move(parts)), shard_(shard), shards_(shards), generation_(object::kSlots) {}
+    : parts_(std::move(parts)),
+      shard_(shard),
+      shards_(shards),
+      generation_(object::kSlots),
+      since_us_(object::kSlots) {}
 
 void SettledSlots::set_view(std::shared_ptr<const ClusterView> view) {
   const std::shared_ptr<const ClusterView> before = std::exchange(view_, std::move(view));
@@ -59,7 +63,11 @@ void SettledSlots::doubt(const object::NodeId& node) {
 void SettledSlots::unsettle(uint16_t slot) {
   ++generation_[slot];
   statistics_.unsettled += settled_[slot] ? 1 : 0;
+  if (settled_[slot] || since_us_[slot] == 0) {
+    since_us_[slot] = parts_.loop.clock().monotonic_us();
+  }
   settled_.reset(slot);
+  promised_.reset(slot);
   if (queued_[slot] || !view_->self_coordinates(slot)) return;
   queued_.set(slot);
   queue_.push_back(slot);
@@ -68,30 +76,134 @@ void SettledSlots::unsettle(uint16_t slot) {
 void SettledSlots::start() {
   if (std::exchange(starting_, true)) return;
   while (!queue_.empty() && under_way_ < kAtATimeMax) {
-    const uint16_t slot = queue_.front();
-    queue_.pop_front();
-    queued_.reset(slot);
-    if (!view_->self_coordinates(slot)) continue;
-    ++under_way_;
-    parts_.settle(slot, [this, slot, generation = generation_[slot]](
-                            const runtime::Status& status) { ended(slot, generation, status); });
+    auto batch = std::make_shared<Batch>();
+    for (; !queue_.empty() && under_way_ < kAtATimeMax; queue_.pop_front()) {
+      const uint16_t slot = queue_.front();
+      queued_.reset(slot);
+      if (!view_->self_coordinates(slot)) continue;
+      ++under_way_;
+      batch->slots.push_back({slot, generation_[slot]});
+    }
+    ask(batch);
   }
   starting_ = false;
 }
 
-void SettledSlots::ended(uint16_t slot, uint32_t generation, const runtime::Status& status) {
+void SettledSlots::ask(const std::shared_ptr<Batch>& batch) {
+  batch->refused.assign(batch->slots.size(), false);
+  batch->missing = 1;
+  const auto members = view_->members();
+  for (ClusterView::Place place = 0; place < members.size(); ++place) {
+    if (place != view_->self() && members[place].healthy()) ask(batch, place);
+  }
+  if (--batch->missing == 0) asked(*batch);
+}
+
+void SettledSlots::ask(const std::shared_ptr<Batch>& batch, ClusterView::Place replica) {
+  std::vector<uint16_t> slots;
+  std::vector<size_t> places;  // in the batch
+  for (size_t i = 0; i < batch->slots.size(); ++i) {
+    const auto list = view_->preference_list(batch->slots[i].slot);
+    if (std::ranges::find(list, replica) == list.end()) continue;
+    slots.push_back(batch->slots[i].slot);
+    places.push_back(i);
+  }
+  if (slots.empty()) return;
+  ++batch->missing;
+  const object::NodeId id = view_->member(replica).id;
+  parts_.ask(id, slots, [this, batch, id, places = std::move(places)](const auto& answer) {
+    for (size_t i = 0; i < places.size(); ++i) {
+      if (!answer || !answer->promised[i]) batch->refused[places[i]] = true;
+    }
+    if (answer) note_number(id, answer->number);
+    if (--batch->missing == 0) asked(*batch);
+  });
+}
+
+void SettledSlots::note_number(const object::NodeId& replica, uint64_t number) {
+  const auto at = std::ranges::find(next_numbers_, replica, &Number::replica);
+  if (at == next_numbers_.end()) {
+    next_numbers_.push_back({replica, number});
+  } else {
+    at->number = number;
+  }
+}
+
+void SettledSlots::asked(Batch& batch) {
+  for (size_t i = 0; i < batch.slots.size(); ++i) {
+    const Moment moment = batch.slots[i];
+    if (batch.refused[i]) {
+      ended(moment, runtime::fail("a replica does not promise the slot"));
+    } else if (moment.generation != generation_[moment.slot]) {
+      ended(moment, {});
+    } else {
+      fresh_.push_back(moment);
+      parts_.settle(moment.slot,
+                    [this, moment](const runtime::Status& status) { ended(moment, status); });
+    }
+  }
+}
+
+void SettledSlots::ended(Moment moment, const runtime::Status& status) {
   --under_way_;
   // Else it has been queued again, or is another's.
-  if (generation == generation_[slot]) {
+  if (moment.generation == generation_[moment.slot]) {
     if (status) {
-      settled_.set(slot);
-      ++statistics_.settled;
+      moment.settled = true;
+      fresh_.push_back(moment);
     } else {
       ++statistics_.failed;
-      retry_later(slot);
+      retry_later(moment.slot);
     }
   }
   start();
+}
+
+void SettledSlots::take_effect() {
+  numbers_ = next_numbers_;
+  for (const Moment& moment : fresh_) {
+    if (moment.generation != generation_[moment.slot]) continue;
+    promised_.set(moment.slot);
+    if (!moment.settled) continue;
+    settled_.set(moment.slot);
+    ++statistics_.settled;
+  }
+  fresh_.clear();
+  if (!waiters_.empty()) parts_.loop.post([this] { release_waiters(); });
+}
+
+// ---- who waits
+
+bool SettledSlots::worth_waiting(uint16_t slot) const {
+  return !promised_[slot] && view_ != nullptr && view_->self_coordinates(slot) &&
+         parts_.loop.clock().monotonic_us() < since_us_[slot] + kPatienceUs;
+}
+
+void SettledSlots::when_promised(uint16_t slot, runtime::Task task) {
+  const uint64_t until_us = since_us_[slot] + kPatienceUs;
+  waiters_.push_back({slot, std::move(task)});
+  if (patience_ != nullptr && patience_until_us_ <= until_us) return;
+  patience_until_us_ = until_us;
+  const uint64_t now = parts_.loop.clock().monotonic_us();
+  patience_ = parts_.loop.start_timer(until_us - std::min(until_us, now), 0, [this] {
+    const auto timer = std::move(patience_);
+    release_waiters();
+  });
+}
+
+void SettledSlots::release_waiters() {
+  for (Waiter& waiter : std::exchange(waiters_, {})) {
+    if (worth_waiting(waiter.slot)) {
+      when_promised(waiter.slot, std::move(waiter.task));
+    } else {
+      waiter.task();
+    }
+  }
+}
+
+uint64_t SettledSlots::number_of(const object::NodeId& replica) const {
+  const auto at = std::ranges::find(numbers_, replica, &Number::replica);
+  return at == numbers_.end() ? 0 : at->number;
 }
 
 void SettledSlots::retry_later(uint16_t slot) {

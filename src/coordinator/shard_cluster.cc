@@ -27,7 +27,7 @@ std::unique_ptr<const storage::ShardStore::SlotSet> coordinated_slots(const Clus
   return slots;
 }
 
-constexpr uint64_t kDoubtTimeoutUs = 5'000'000;
+constexpr uint64_t kPromiseTimeoutUs = 2'000'000;
 
 }  // namespace
 
@@ -36,9 +36,11 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
       shards_(settings.shards),
       calls_(cluster::PeerCalls::Parts{parts.loop, parts.connector, parts.random, *this},
              with_lane(std::move(settings.links), settings.shard, settings.shards)),
-      replicator_(
-          Replicator::Parts{parts.loop, calls_, parts.coordinator, parts.actors, parts.directory},
-          settings.replicator),
+      promises_(SlotPromises::Parts{parts.loop, parts.random, parts.actors,
+                                    [this](const NodeId& node) { tell(node); }}),
+      replicator_(Replicator::Parts{parts.loop, calls_, parts.coordinator, parts.actors,
+                                    parts.directory, this},
+                  settings.replicator),
       reads_(QuorumReads::Parts{calls_, parts.coordinator, replicator_, parts.actors},
              settings.reads),
       source_(repair::SlotSource::Parts{calls_, parts.random, parts.coordinator.store(),
@@ -49,22 +51,42 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
               settings.puller),
       catch_up_(CatchUp::Parts{parts.loop, calls_, puller_}, settings.shard, settings.shards),
       settles_(settings.settles),
-      settled_(
-          SettledSlots::Parts{
-              parts.loop,
-              [this](uint16_t slot, SettledSlots::Done done) { settle(slot, std::move(done)); },
-              [this](const NodeId& node) {
-                calls_.call(node, kDoubtService, {}, kDoubtTimeoutUs, [](const auto&) {});
-              }},
-          settings.shard, settings.shards) {
+      settled_(settling(parts.loop), settings.shard, settings.shards) {
+  serve_promises();
+  coordinator_.set_barrier(&replicator_);
+  // Until the first view says who coordinates what.
+  coordinator_.store().restrict_removals(std::make_unique<storage::ShardStore::SlotSet>());
+}
+
+SettledSlots::Parts ShardCluster::settling(runtime::Loop& loop) {
+  return {loop,
+          [this](const NodeId& replica, std::span<const uint16_t> slots, auto done) {
+            calls_.call(replica, kPromiseService, SlotPromises::question(slots),
+                        cluster::Patience::while_healthy(kPromiseTimeoutUs),
+                        [count = slots.size(), done = std::move(done)](auto answer) mutable {
+                          if (!answer) return done(std::nullopt);
+                          done(SlotPromises::answer_of(*answer, count));
+                        });
+          },
+          [this](uint16_t slot, SettledSlots::Done done) { settle(slot, std::move(done)); },
+          [this](const NodeId& node) { tell(node); }};
+}
+
+void ShardCluster::serve_promises() {
   calls_.serve(kDoubtService,
                [this](const NodeId& from, std::string_view, cluster::PeerCalls::Reply reply) {
                  settled_.doubt(from);
                  reply({});
                });
-  coordinator_.set_barrier(&replicator_);
-  // Until the first view says who coordinates what.
-  coordinator_.store().restrict_removals(std::make_unique<storage::ShardStore::SlotSet>());
+  calls_.serve(kPromiseService,
+               [this](const NodeId& from, std::string_view body, cluster::PeerCalls::Reply reply) {
+                 if (const auto answer = promises_.serve(from, body)) reply(*answer);
+               });
+}
+
+// That it should not rely on what this node promised, and ask again.
+void ShardCluster::tell(const NodeId& node) {
+  calls_.call(node, kDoubtService, {}, kPromiseTimeoutUs, [](const auto&) {});
 }
 
 ShardCluster::~ShardCluster() {
@@ -83,6 +105,7 @@ void ShardCluster::set_view(std::shared_ptr<const ClusterView> view) {
   store.set_observer(alone_ ? nullptr : &replicator_);
   store.set_keeps_tombstones(!alone_);
   store.restrict_removals(alone_ ? nullptr : coordinated_slots(*view_));
+  promises_.set_view(view_);
   if (before != nullptr) give_up_on_suspects(*before);
   if (settles_) settled_.set_view(view_);
 }
@@ -168,7 +191,38 @@ void ShardCluster::admit(const object::Key& key, Access access, ShardCoordinator
 
 void ShardCluster::admit_ready(const object::Key& key, Access access, ShardCoordinator::Run run) {
   if (access == Access::read) return reads_.check(key, view_->quorum().read, std::move(run));
-  if (settled_.settled(key.slot)) return run({});
+  if (runtime::mutant(runtime::Mutant::blind_coordinator)) return run({});
+  if (settled_.settled(key.slot)) {
+    replicator_.rely(key.slot);
+    return run({});
+  }
+  if (settled_.promised(key.slot)) return admit_by_promise(key, std::move(run));
+  if (!settles_ || !settled_.worth_waiting(key.slot)) return admit_by_read(key, std::move(run));
+  settled_.when_promised(
+      key.slot, [this, key, run = std::move(run)]() mutable { admit_change(key, std::move(run)); });
+}
+
+// What the last coordinator has changed until it promised the slot, it has itself.
+void ShardCluster::admit_by_promise(const object::Key& key, ShardCoordinator::Run run) {
+  const auto list = view_->preference_list(key.slot);
+  const auto healthy = static_cast<unsigned>(std::ranges::count_if(
+      list, [&](ClusterView::Place place) { return view_->member(place).healthy(); }));
+  reads_.check(key, std::max(healthy, view_->quorum().read),
+               [this, key, run = std::move(run)](runtime::Status agreed) mutable {
+                 if (agreed) agreed = may_change(key.slot);
+                 if (!agreed) return run(std::move(agreed));
+                 if (!settled_.promised(key.slot)) return admit_change(key, std::move(run));
+                 replicator_.rely(key.slot);
+                 run({});
+               });
+}
+
+// Again, after a wait.
+void ShardCluster::admit_change(const object::Key& key, ShardCoordinator::Run run) {
+  admit(key, Access::change, std::move(run));
+}
+
+void ShardCluster::admit_by_read(const object::Key& key, ShardCoordinator::Run run) {
   reads_.check(key, view_->quorum().read,
                [this, slot = key.slot, run = std::move(run)](runtime::Status agreed) mutable {
                  if (agreed) agreed = may_change(slot);
@@ -180,24 +234,24 @@ void ShardCluster::end_turn() {
   if (alone_) return;
   reads_.end_turn();
   puller_.end_turn();
+  settled_.end_turn();
   calls_.flush();
 }
 
 void ShardCluster::settle(uint16_t slot, repair::SlotPuller::Done done) {
   repair::SlotSettler::Slot of;
   of.slot = slot;
-  for (const bool healthy : {true, false}) {
-    for (const ClusterView::Place place : view_->preference_list(slot)) {
-      const ClusterView::Node& node = view_->member(place);
-      if (place != view_->self() && node.healthy() == healthy) of.candidates.push_back(node.id);
-    }
+  std::vector<NodeId> unwell;
+  for (const ClusterView::Place place : view_->preference_list(slot)) {
+    const ClusterView::Node& node = view_->member(place);
+    if (place != view_->self()) (node.healthy() ? of.candidates : unwell).push_back(node.id);
   }
-  const auto healthy = static_cast<unsigned>(
-      std::ranges::count_if(view_->preference_list(slot), [&](ClusterView::Place place) {
-        return place != view_->self() && view_->member(place).healthy();
-      }));
-  of.needed = std::min(std::max(view_->quorum().read - 1, healthy),
-                       static_cast<unsigned>(of.candidates.size()));
+  // All that promised: a copy counts there because nothing was missed since.
+  const unsigned others = view_->quorum().read - 1;
+  of.needed = std::max(others, static_cast<unsigned>(of.candidates.size()));
+  if (others > of.candidates.size()) {
+    of.candidates.insert(of.candidates.end(), unwell.begin(), unwell.end());
+  }
   settler_.settle(std::move(of), std::move(done));
 }
 

@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::string_view kUncertain =
     "-UNCERTAIN the write is on too few replicas to be promised and may take effect\r\n";
+constexpr std::string_view kUncertainRead =
+    "-UNCERTAIN the key is being written and what was read may not have taken effect\r\n";
 
 struct ByKey {
   using is_avalanching = void;
@@ -40,26 +42,26 @@ void BatchRun::prefetch() const {
 
 void BatchRun::run_one(size_t i) {
   if (engine_.coordinator().ready(request(i).keys)) {
-    extents_[i].begin = replies_.size();
-    engine_.run(request(i), replies_, nullptr, {});
-    extents_[i].end = replies_.size();
+    run(i, {});
     return one_ended();
   }
   engine_.coordinator().when_ready(
       request(i).keys[0], [self = shared_from_this(), i](const runtime::Status& status) {
-        if (status) return self->run_late(i, status);
-        self->run_late(
-            i, runtime::fail("ERR the key could not be read from disk: " + status.error().message));
+        self->run(i, status ? status
+                            : runtime::fail("ERR the key could not be read from disk: " +
+                                            status.error().message));
+        self->one_ended();
       });
 }
 
-void BatchRun::run_late(size_t i, const runtime::Status& status) {
+void BatchRun::run(size_t i, const runtime::Status& status) {
+  extents_[i].begin = replies_.size();
   if (status) {
-    engine_.run(request(i), extents_[i].late, nullptr, {});
+    engine_.run(request(i), replies_, nullptr, {});
   } else {
-    ReplyWriter(extents_[i].late, request(i).protocol).error(status.error().message);
+    ReplyWriter(replies_, request(i).protocol).error(status.error().message);
   }
-  one_ended();
+  extents_[i].end = replies_.size();
 }
 
 // ---- in a cluster
@@ -81,16 +83,37 @@ void BatchRun::start_in_cluster() {
     if (access[i] == coordinator::Access::change) access[at->second.first] = access[i];
   }
   for (const uint32_t first : firsts) {
+    const bool changes = access[first] == coordinator::Access::change;
+    for (uint32_t i = first; changes && i != kNone; i = next_of_key_[i]) {
+      extents_[i].of_change = true;
+    }
     engine_.shard_cluster()->admit(
         request(first).keys[0], access[first],
         [self = shared_from_this(), first](const runtime::Status& status) {
-          self->run_chain(first, status);
+          self->run_chain(first, status, Admitted::as_it_may);
         });
   }
 }
 
-void BatchRun::run_chain(size_t first, const runtime::Status& status) {
-  for (size_t i = first; i != kNone; i = next_of_key_[i]) run_late(i, status);
+void BatchRun::run_chain(size_t first, const runtime::Status& status, Admitted how) {
+  coordinator::ShardCluster& cluster = *engine_.shard_cluster();
+  const object::Key& key = request(first).keys[0];
+  const bool relies = status && how == Admitted::as_it_may && extents_[first].of_change &&
+                      cluster.relies_on_promises(key.slot);
+  const uint64_t changes = cluster.replicator().changes_made();
+  const size_t written = replies_.size();
+  for (size_t i = first; i != kNone; i = next_of_key_[i]) run(i, status);
+  if (relies && cluster.replicator().changes_made() == changes) {
+    replies_.truncate(written);
+    return cluster.admit_by_read(key, [self = shared_from_this(), first](const auto& admitted) {
+      self->run_chain(first, admitted, Admitted::by_read);
+    });
+  }
+  for (size_t i = first; i != kNone;) {
+    const size_t next = next_of_key_[i];
+    one_ended();
+    i = next;
+  }
 }
 
 void BatchRun::one_ended() {
@@ -113,11 +136,10 @@ void BatchRun::one_ended() {
 
 std::string_view BatchRun::reply(size_t i) const {
   const Reply& reply = extents_[i];
-  const std::string_view bytes = reply.end == reply.begin
-                                     ? reply.late.view()
-                                     : replies_.view().substr(reply.begin, reply.end - reply.begin);
-  if (!uncertain_ || bytes.starts_with('-')) return bytes;
-  return access_of(request(i)) == coordinator::Access::change ? kUncertain : bytes;
+  const auto bytes = replies_.view().substr(reply.begin, reply.end - reply.begin);
+  if (!uncertain_ || !reply.of_change || bytes.starts_with('-')) return bytes;
+  const bool changes = access_of(request(i)) == coordinator::Access::change;
+  return changes ? kUncertain : kUncertainRead;
 }
 
 }  // namespace quorate::redis

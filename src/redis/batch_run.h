@@ -4,7 +4,8 @@
 // Whoever collects them calls add(); from start() on it belongs to the shard's thread until `ended`
 // is called there, once, when all have run and what they changed may be answered for; then to
 // whoever reads the replies. Requests for one key run in the order in which they were added; in a
-// cluster, where a key must be admitted first (ShardCluster::admit), they share that.
+// cluster, where a key must be admitted first (ShardCluster::admit), they share that: they are a
+// chain. A chain that was admitted without a read and then changed nothing runs again after one.
 #pragma once
 
 #include <memory>
@@ -44,16 +45,17 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
+  enum class Admitted : uint8_t { as_it_may, by_read };
   struct Reply {
     size_t begin = 0, end = 0;  // in replies_
-    OutputBuffer late;          // of a request that had to wait
+    bool of_change = false;     // of a chain that changes its key
   };
 
   void prefetch() const;
   void run_one(size_t i);
-  void run_late(size_t i, const runtime::Status& status);
+  void run(size_t i, const runtime::Status& status);
   void start_in_cluster();
-  void run_chain(size_t first, const runtime::Status& status);
+  void run_chain(size_t first, const runtime::Status& status, Admitted how);
   void one_ended();
 
   ShardEngine& engine_;

@@ -176,18 +176,19 @@ void SlotPuller::intern_covered(const PullRef& pull, FetchAnswer page, std::stri
 
 void SlotPuller::apply(const PullRef& pull, const FetchAnswer& page, std::string_view changes) {
   pull->damaged = pull->damaged || page.damaged;
-  access_.apply(
-      changes, [this, pull, last = page.last, next = page.next](ReplicaAccess::Applied result) {
-        switch (result) {
-          case ReplicaAccess::Applied::yes:
-            return applied(pull, last, next);
-          case ReplicaAccess::Applied::malformed:
-            return end_fetch(pull, runtime::fail("the other replica's changes cannot be read"));
-          case ReplicaAccess::Applied::later:
-            break;
-        }
-        fetch_later(pull, "the other replica's changes cannot be applied");
-      });
+  access_.apply(pull->from, changes,
+                [this, pull, last = page.last, next = page.next](ReplicaAccess::Applied result) {
+                  switch (result) {
+                    case ReplicaAccess::Applied::yes:
+                      return applied(pull, last, next);
+                    case ReplicaAccess::Applied::malformed:
+                      return end_fetch(pull,
+                                       runtime::fail("the other replica's changes cannot be read"));
+                    case ReplicaAccess::Applied::later:
+                      break;
+                  }
+                  fetch_later(pull, "the other replica's changes cannot be applied");
+                });
 }
 
 void SlotPuller::applied(const PullRef& pull, bool last, Cursor next) {

@@ -70,6 +70,40 @@ TEST(ReplicationWindow, GivesUpATurnAtItsDeadlineAndRemembersIt) {
   EXPECT_TRUE(window.given_up(10, 20));
 }
 
+TEST(ReplicationWindow, DoesNotCountWhoIsRefused) {
+  ReplicationWindow window;
+  const std::vector<Group> groups = {{{0, 1}, 1}};
+  window.open(10, groups, kNever);
+  window.open(20, groups, kNever);
+  window.refused(0, 1);
+  window.acknowledged(0, 2);
+  EXPECT_EQ(window.settled(), 0);
+  window.acknowledged(1, 1);
+  EXPECT_EQ(window.settled(), ReplicationWindow::kNothingOpen);
+  EXPECT_FALSE(window.given_up(0, 20));
+}
+
+TEST(ReplicationWindow, GivesUpATurnForWhichTooFewCanCount) {
+  ReplicationWindow window;
+  const std::vector<Group> one = {{{0, 1}, 1}}, two = {{{0, 1, 2}, 2}, {{3}, 1}};
+  window.open(10, one, kNever);
+  window.open(20, two, kNever);
+  window.refused(0, 2);
+  window.refused(0, 2);
+  window.refused(0, 1);
+  window.refused(4, 1);  // of no group
+  window.refused(0, 9);  // never was
+  EXPECT_FALSE(window.given_up(0, 20));
+  window.refused(1, 1);
+  EXPECT_TRUE(window.given_up(0, 10));
+  EXPECT_EQ(window.settled(), 10);
+  window.refused(1, 1);  // is past
+  window.refused(2, 2);
+  EXPECT_TRUE(window.given_up(10, 20));
+  EXPECT_EQ(window.settled(), ReplicationWindow::kNothingOpen);
+  EXPECT_EQ(window.turns_given_up(), 2U);
+}
+
 TEST(ReplicationWindow, IgnoresWordOfTurnsThatNeverWere) {
   ReplicationWindow window;
   const std::vector<Group> groups = {{{0}, 1}};

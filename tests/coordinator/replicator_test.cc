@@ -56,6 +56,29 @@ cluster::PeerLinksSettings links_of(unsigned number) {
   return settings;
 }
 
+// What the other node has promised, and what it says of it.
+struct PromisesOfTest final : Promises {
+  uint64_t number_of(const NodeId& replica) const override {
+    EXPECT_EQ(replica, id_of(kOther));
+    return number;
+  }
+  void broken_by(const NodeId& replica) override { broken.push_back(replica); }
+  bool kept(const NodeId& to, uint64_t of, std::span<const uint16_t> slots) const override {
+    EXPECT_EQ(to, id_of(kOther));
+    asked.emplace_back(of, std::vector<uint16_t>(slots.begin(), slots.end()));
+    return keeps;
+  }
+  void applied(const object::Change& change, const NodeId& from) override {
+    came.emplace_back(change.key, from);
+  }
+
+  uint64_t number = 0;
+  bool keeps = true;
+  std::vector<NodeId> broken;
+  mutable std::vector<std::pair<uint64_t, std::vector<uint16_t>>> asked;
+  std::vector<std::pair<std::string, NodeId>> came;
+};
+
 // One node with a store, and another that answers changes as a test says.
 class ReplicatorTest : public testing::Test {
  protected:
@@ -66,9 +89,10 @@ class ReplicatorTest : public testing::Test {
         PeerCalls::Parts{*shard.loop, *connector_, *shard.random, directory_}, links_of(1));
     ReplicatorSettings settings;
     settings.unacknowledged_bytes_max = 4096;
-    replicator_ = std::make_unique<Replicator>(
-        Replicator::Parts{*shard.loop, *calls_, *shard.coordinator, rig_.actors, directory_},
-        settings);
+    replicator_ =
+        std::make_unique<Replicator>(Replicator::Parts{*shard.loop, *calls_, *shard.coordinator,
+                                                       rig_.actors, directory_, &promises_},
+                                     settings);
     directory_.replicator = replicator_.get();
     shard.coordinator->set_barrier(replicator_.get());
     shard.store->set_observer(replicator_.get());
@@ -114,9 +138,11 @@ class ReplicatorTest : public testing::Test {
     other_loop_->set_turn_end([this] { other_calls_->flush(); });
   }
 
-  void set(const std::string& name, const std::string& value) {
+  // `relied`: without a read before.
+  void set(const std::string& name, const std::string& value, bool relied = false) {
     ShardRig::Shard& shard = rig_.shards[0];
-    shard.loop->post([&, name, value] {
+    shard.loop->post([&, name, value, relied] {
+      if (relied) replicator_->rely(rig_.key(name).slot);
       KeyRef ref = shard.coordinator->keys().open(rig_.key(name));
       shard.coordinator->keys().put(ref, value, 0);
     });
@@ -126,6 +152,7 @@ class ReplicatorTest : public testing::Test {
   ShardRig rig_;
   sim::SimNetwork network_;
   Directory directory_;
+  PromisesOfTest promises_;
   std::unique_ptr<runtime::Connector> connector_;
   std::unique_ptr<PeerCalls> calls_;
   std::unique_ptr<Replicator> replicator_;
@@ -232,7 +259,7 @@ TEST_F(ReplicatorTest, AppliesLongBatches) {
   std::optional<Replicator::Verdict> verdict;
   ShardRig::Shard& shard = rig_.shards[0];
   shard.loop->post(
-      [&] { replicator_->take(batch, [&](Replicator::Verdict of) { verdict = of; }); });
+      [&] { replicator_->take(NodeId{}, batch, [&](Replicator::Verdict of) { verdict = of; }); });
   rig_.world.run_for(kSecond);
   EXPECT_EQ(verdict, Replicator::Verdict::applied);
   EXPECT_EQ(replicator_->statistics().changes_applied, kChanges);
@@ -245,11 +272,90 @@ TEST_F(ReplicatorTest, AppliesLongBatches) {
   }
 }
 
+std::string begin_of(uint64_t number, const std::vector<uint16_t>& slots) {
+  std::string bytes;
+  object::ByteWriter out(bytes);
+  out.varint(number);
+  out.varint(slots.size());
+  for (const uint16_t slot : slots) out.varint(slot);
+  return bytes;
+}
+
+TEST_F(ReplicatorTest, CountsOnlyPromisedCopiesOfWhatNobodyRead) {
+  promises_.number = 12345;
+  answer_with(Replicator::Verdict::applied);
+  set("a", "1", true);
+  rig_.world.run_for(kSecond);
+  ASSERT_EQ(received_.size(), 1U);
+  EXPECT_TRUE(received_[0].starts_with(begin_of(12345, {rig_.key("a").slot})));
+  EXPECT_TRUE(settled());
+  EXPECT_EQ(replicator_->window().turns_given_up(), 0U);
+
+  answer_with(Replicator::Verdict::unpromised);
+  set("a", "2", true);
+  rig_.world.run_for(kSecond / 2);
+  EXPECT_TRUE(settled());
+  EXPECT_EQ(replicator_->window().turns_given_up(), 1U);
+  EXPECT_EQ(promises_.broken, std::vector<NodeId>{id_of(kOther)});
+  EXPECT_EQ(replicator_->facts_of(id_of(kOther)).unacknowledged_bytes, 0U);
+
+  answer_with(Replicator::Verdict::applied);
+  set("a", "3");
+  rig_.world.run_for(kSecond / 2);
+  ASSERT_EQ(received_.size(), 3U);
+  EXPECT_TRUE(received_[2].starts_with(begin_of(0, {})));
+  EXPECT_EQ(replicator_->window().turns_given_up(), 1U);
+}
+
+TEST_F(ReplicatorTest, AReplicaThatPromisedNothingCountsForNothingRelied) {
+  answer_with(Replicator::Verdict::applied);
+  set("a", "1", true);
+  rig_.world.run_for(kSecond);
+  ASSERT_EQ(received_.size(), 1U);
+  EXPECT_TRUE(received_[0].starts_with(begin_of(0, {})));
+  EXPECT_TRUE(settled());
+  EXPECT_EQ(replicator_->window().turns_given_up(), 1U);
+}
+
+TEST_F(ReplicatorTest, SaysWhetherItKeepsItsPromise) {
+  answer_with(Replicator::Verdict::applied);
+  const object::ActorId other = rig_.actors.intern({id_of(kOther), 1});
+  const std::string name = "key";
+  object::Change change;
+  change.slot = object::key_slot(name);
+  change.key = name;
+  std::vector<int> verdicts;
+  for (uint64_t n = 1; n <= 3; ++n) {
+    change.dot = {other, n};
+    object::ChangeWriter writer(rig_.actors);
+    writer.add(change);
+    std::string message = n == 1 ? begin_of(0, {}) : begin_of(7, {change.slot, 9});
+    writer.finish(message);
+    promises_.keeps = n == 2;
+    other_loop_->post([this, message, &verdicts] {
+      other_calls_->call(id_of(1), Replicator::kService, message, kSecond,
+                         [&verdicts](PeerCalls::Answer answer) {
+                           verdicts.push_back(answer && answer->size() == 1 ? answer->front() : -1);
+                         });
+    });
+    rig_.world.run_for(kSecond / 2);
+  }
+  using Verdict = Replicator::Verdict;
+  EXPECT_EQ(verdicts, (std::vector<int>{static_cast<int>(Verdict::applied),
+                                        static_cast<int>(Verdict::applied),
+                                        static_cast<int>(Verdict::unpromised)}));
+  const std::pair<uint64_t, std::vector<uint16_t>> question{7, {change.slot, 9}};
+  EXPECT_EQ(promises_.asked, (std::vector{question, question}));
+  EXPECT_EQ(promises_.came.size(), 3U);
+  for (const auto& came : promises_.came) EXPECT_EQ(came, std::pair(name, id_of(kOther)));
+}
+
 TEST_F(ReplicatorTest, RefusesGarbageFromOthers) {
   answer_with(Replicator::Verdict::applied);
   std::vector<int> verdicts;
   for (const std::string& garbage :
-       {std::string(), std::string("\x07\xff\xff\xff\xff"), std::string(100, '\x01')}) {
+       {std::string(), std::string("\x07\xff\xff\xff\xff"), std::string(100, '\x01'),
+        begin_of(1, {16384}), begin_of(0, {})}) {
     other_loop_->post([this, garbage, &verdicts] {
       other_calls_->call(id_of(1), Replicator::kService, garbage, kSecond,
                          [&verdicts](PeerCalls::Answer answer) {
@@ -259,8 +365,8 @@ TEST_F(ReplicatorTest, RefusesGarbageFromOthers) {
     rig_.world.run_for(kSecond / 2);
   }
   const int malformed = static_cast<int>(Replicator::Verdict::malformed);
-  EXPECT_EQ(verdicts, (std::vector<int>{malformed, malformed, malformed}));
-  EXPECT_EQ(replicator_->statistics().refused, 3U);
+  EXPECT_EQ(verdicts, std::vector<int>(5, malformed));
+  EXPECT_EQ(replicator_->statistics().refused, 5U);
 }
 
 // A flush that does not cover all that is here loads the keys that left memory, a part at a time.
@@ -272,7 +378,7 @@ TEST_F(ReplicatorTest, AppliesAFlushToKeysThatAreNotInMemory) {
   const auto take = [&](const std::string& batch) {
     std::optional<Replicator::Verdict> verdict;
     rig_.shards[0].loop->post(
-        [&] { replicator_->take(batch, [&](Replicator::Verdict of) { verdict = of; }); });
+        [&] { replicator_->take(NodeId{}, batch, [&](Replicator::Verdict of) { verdict = of; }); });
     rig_.run_until([&] { return verdict.has_value(); });
     EXPECT_EQ(verdict, Replicator::Verdict::applied);
   };

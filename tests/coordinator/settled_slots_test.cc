@@ -56,13 +56,25 @@ class SettledSlotsTest : public testing::Test {
     sick_.erase(id_of(number));
     publish();
   }
-  // Ends what has begun, and what begins by that.
+  // Ends what has begun, and what begins by that, and the turn.
   void finish_all(bool well = true) {
-    while (!open_.empty()) {
+    while (!open_.empty() || !questions_.empty()) {
+      answer_all();
+      if (open_.empty()) continue;
       auto [slot, done] = std::move(open_.back());
       open_.pop_back();
       asked_.insert(slot);
       done(well ? runtime::Status{} : runtime::fail("cannot"));
+    }
+    slots_.end_turn();
+  }
+  void answer_all() {
+    for (Question& question : std::exchange(questions_, {})) {
+      SlotPromises::Answer answer{++number_, {}};
+      for (const uint16_t slot : question.slots) {
+        answer.promised.push_back(!refusing_.contains({question.to, slot}));
+      }
+      question.done(answer);
     }
   }
   std::set<uint16_t> coordinated() const {
@@ -86,6 +98,12 @@ class SettledSlotsTest : public testing::Test {
     return std::ranges::find(list, view_->find(id_of(number))) != list.end();
   }
 
+  struct Question {
+    NodeId to{};
+    std::vector<uint16_t> slots;
+    SettledSlots::Promised done;
+  };
+
   sim::SimWorld world_{3};
   std::unique_ptr<sim::SimLoop> loop_ = world_.make_loop(kSelf);
   cluster::MemberList list_;
@@ -94,7 +112,13 @@ class SettledSlotsTest : public testing::Test {
   std::vector<std::pair<uint16_t, SettledSlots::Done>> open_;
   std::set<uint16_t> asked_;
   std::vector<NodeId> told_;
+  std::vector<Question> questions_;
+  std::set<std::pair<NodeId, uint16_t>> refusing_;
+  uint64_t number_ = 0;
   SettledSlots slots_{{*loop_,
+                       [this](const NodeId& to, std::span<const uint16_t> slots, auto done) {
+                         questions_.push_back({to, {slots.begin(), slots.end()}, std::move(done)});
+                       },
                        [this](uint16_t slot, SettledSlots::Done done) {
                          open_.emplace_back(slot, std::move(done));
                        },
@@ -106,12 +130,14 @@ class SettledSlotsTest : public testing::Test {
 TEST_F(SettledSlotsTest, SettlesWhatItCoordinates) {
   publish();
   EXPECT_TRUE(settled().empty());
+  EXPECT_TRUE(open_.empty()) << "before they have promised";
+  answer_all();
   EXPECT_FALSE(open_.empty());
   finish_all();
   EXPECT_EQ(settled(), coordinated());
   EXPECT_EQ(asked_, coordinated());
   publish();  // nothing has changed
-  EXPECT_TRUE(open_.empty());
+  EXPECT_TRUE(questions_.empty());
   EXPECT_EQ(settled(), coordinated());
   EXPECT_TRUE(told_.empty());
 }
@@ -137,9 +163,11 @@ TEST_F(SettledSlotsTest, AReplicaThatFallsIllOrRecoversUnsettlesWhatItHolds) {
 
 TEST_F(SettledSlotsTest, WhatComesBackIsNotSettledByWhatWasAskedBefore) {
   publish();
+  answer_all();
   auto early = std::exchange(open_, {});
   slots_.doubt(id_of(3));
   for (auto& [slot, done] : early) done({});
+  slots_.end_turn();
   for (const uint16_t slot : settled()) EXPECT_FALSE(holds(3, slot)) << slot;
   finish_all();
   EXPECT_EQ(settled(), coordinated());
@@ -150,6 +178,7 @@ TEST_F(SettledSlotsTest, GivesUpWhatAnotherCoordinates) {
   finish_all();
   const auto more = settled();
   recover(2);
+  answer_all();
   auto late = std::exchange(open_, {});
   fall_ill(2);
   recover(2);
@@ -161,12 +190,13 @@ TEST_F(SettledSlotsTest, GivesUpWhatAnotherCoordinates) {
 
 TEST_F(SettledSlotsTest, TriesAgainUntilItCan) {
   publish();
+  answer_all();
   const size_t first = open_.size();
   finish_all(false);
   EXPECT_TRUE(settled().empty());
   EXPECT_GE(slots_.statistics().failed, first);
   world_.run_for(1'000'000);
-  EXPECT_FALSE(open_.empty());
+  EXPECT_FALSE(questions_.empty());
   finish_all();
   world_.run_for(1'000'000);
   finish_all();
@@ -178,7 +208,82 @@ TEST_F(SettledSlotsTest, AStrangerChangesNothing) {
   finish_all();
   slots_.doubt(id_of(99));
   EXPECT_EQ(settled(), coordinated());
-  EXPECT_TRUE(open_.empty());
+  EXPECT_TRUE(questions_.empty());
+}
+
+TEST_F(SettledSlotsTest, NotWhatAReplicaDoesNotPromise) {
+  publish();
+  const uint16_t slot = *coordinated().begin();
+  const unsigned other = holds(2, slot) ? 2 : 3;
+  refusing_.insert({id_of(other), slot});
+  finish_all();
+  EXPECT_FALSE(settled().contains(slot));
+  EXPECT_EQ(settled().size() + 1, coordinated().size());
+  world_.run_for(1'000'000);
+  finish_all();
+  EXPECT_FALSE(settled().contains(slot));
+  refusing_.clear();
+  world_.run_for(1'000'000);
+  finish_all();
+  EXPECT_EQ(settled(), coordinated());
+}
+
+// Until the others promise, but not for ever.
+TEST_F(SettledSlotsTest, ACommandMayWaitForAPromise) {
+  publish();
+  const uint16_t slot = *coordinated().begin();
+  unsigned done = 0;
+  EXPECT_TRUE(slots_.worth_waiting(slot));
+  slots_.when_promised(slot, [&] { ++done; });
+  answer_all();
+  EXPECT_FALSE(slots_.promised(slot)) << "before the turn's end";
+  slots_.end_turn();
+  EXPECT_TRUE(slots_.promised(slot));
+  EXPECT_FALSE(slots_.settled(slot));
+  EXPECT_FALSE(slots_.worth_waiting(slot));
+  world_.run_for(1000);
+  EXPECT_EQ(done, 1U);
+  finish_all();
+  EXPECT_TRUE(slots_.settled(slot));
+
+  const unsigned other = holds(2, slot) ? 2 : 3;
+  refusing_.insert({id_of(other), slot});
+  slots_.doubt(id_of(other));
+  EXPECT_FALSE(slots_.promised(slot));
+  EXPECT_TRUE(slots_.worth_waiting(slot));
+  slots_.when_promised(slot, [&] { ++done; });
+  finish_all();
+  world_.run_for(400'000);
+  finish_all();
+  EXPECT_EQ(done, 1U);
+  world_.run_for(200'000);
+  EXPECT_EQ(done, 2U);
+  EXPECT_FALSE(slots_.worth_waiting(slot));
+  slots_.doubt(id_of(other));
+  EXPECT_FALSE(slots_.worth_waiting(slot)) << "it was never promised since";
+}
+
+// What was changed in a turn goes out under the number by which it was relied on.
+TEST_F(SettledSlotsTest, SlotsAndNumbersStayAsTheyAreForATurn) {
+  publish();
+  finish_all();
+  const uint64_t before = slots_.number_of(id_of(2));
+  EXPECT_GT(before, 0U);
+  EXPECT_EQ(slots_.number_of(id_of(99)), 0U);
+  slots_.doubt(id_of(2));
+  const auto kept = settled();
+  while (!open_.empty() || !questions_.empty()) {
+    answer_all();
+    if (open_.empty()) continue;
+    auto [slot, done] = std::move(open_.back());
+    open_.pop_back();
+    done({});
+  }
+  EXPECT_EQ(slots_.number_of(id_of(2)), before);
+  EXPECT_EQ(settled(), kept);
+  slots_.end_turn();
+  EXPECT_GT(slots_.number_of(id_of(2)), before);
+  EXPECT_EQ(settled(), coordinated());
 }
 
 }  // namespace

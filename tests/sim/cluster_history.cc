@@ -14,6 +14,7 @@ constexpr uint64_t kStepUs = 200;
 constexpr uint64_t kThinkUs = 4'000;
 constexpr uint64_t kPauseUs = 500'000;
 constexpr uint64_t kDisturbanceUs = 1'500'000;
+constexpr uint64_t kPartedUs = 2'000'000;
 constexpr uint64_t kLongestCommandUs = 600'000'000;
 
 redis::Words words_of(const history::Operation& operation) {
@@ -109,11 +110,12 @@ void ClusterHistory::step(unsigned number) {
 void ClusterHistory::begin(unsigned number) {
   constexpr std::array kKinds = {Kind::get,  Kind::get,    Kind::get,    Kind::set, Kind::set,
                                  Kind::incr, Kind::set_nx, Kind::append, Kind::del};
+  constexpr size_t kBlind = 5;  // the first of them
   Client& client = clients_[number];
   history::Operation operation;
   operation.client = number;
   operation.key = "key-" + std::to_string(below(options_.keys));
-  operation.kind = kKinds[below(kKinds.size())];
+  operation.kind = kKinds[below(options_.partitions ? kBlind : kKinds.size())];
   if (history::has_argument(operation.kind)) operation.argument = std::to_string(++values_);
   operation.invoked = cluster_.world().now_us();
   client.wire->to_client.clear();
@@ -141,9 +143,21 @@ void ClusterHistory::disturb() {
   const uint64_t now = cluster_.world().now_us();
   if (now < next_disturbance_us_) return;
   next_disturbance_us_ = now + kDisturbanceUs / 2 + below(kDisturbanceUs);
-  if (down_) {
+  if (parted_) {
+    cluster_.heal();
+    parted_ = false;
+  } else if (down_) {
     cluster_.start(*down_);
     down_.reset();
+  } else if (options_.partitions && below(2) == 0) {
+    const auto alone = static_cast<unsigned>(below(options_.nodes));
+    std::vector<unsigned> others;
+    for (unsigned i = 0; i < options_.nodes; ++i) {
+      if (i != alone) others.push_back(i);
+    }
+    cluster_.part({alone}, others);
+    parted_ = true;
+    next_disturbance_us_ += kPartedUs;  // what is tried alone is to be given up
   } else if (options_.crashes && below(2) == 0) {
     down_ = static_cast<unsigned>(below(options_.nodes));
     cluster_.crash(*down_);

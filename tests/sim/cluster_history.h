@@ -26,6 +26,9 @@ struct ClusterHistoryOptions {
   Delay link_delay = {0, 5'000};
   bool pauses = false;   // nodes stand still, shorter than it takes to suspect them
   bool crashes = false;  // one node at a time crashes and comes back
+  // One node at a time does not see the others. Then clients only read and SET: what a node that is
+  // cut off makes of an old value, and can promise nobody, may show later beside the new.
+  bool partitions = false;
 };
 
 class ClusterHistory {
@@ -61,6 +64,7 @@ class ClusterHistory {
   uint64_t values_ = 0, refused_ = 0;
   uint64_t next_disturbance_us_ = 0;
   std::optional<unsigned> down_;
+  bool parted_ = false;
 };
 
 }  // namespace quorate::sim

@@ -65,5 +65,9 @@ TEST(ClusterHistory, IsLinearizableThroughCrashes) {
   expect_linearizable({.operations = 3000, .crashes = true});
 }
 
+TEST(ClusterHistory, IsLinearizableThroughPartitions) {
+  expect_linearizable({.operations = 3000, .partitions = true});
+}
+
 }  // namespace
 }  // namespace quorate::sim

@@ -260,6 +260,7 @@ TEST(Cluster, ReadsOfAllReplicasSeeThroughAFlushThatOneMissed) {
   for (unsigned away = 0; away < 3; ++away) {
     SCOPED_TRACE(away);
     SimCluster cluster(12 + away, 3, {3, 3, 1});
+    cluster.options().settles = false;  // which would repair it
     cluster.options().replicator.unacknowledged_bytes_max = 4096;
     cluster.options().replicator.catch_up_us = 3'600'000'000;
     ASSERT_NO_FATAL_FAILURE(cluster.start());
@@ -304,7 +305,6 @@ bool all_settled(SimCluster& cluster) {
 
 TEST(Cluster, ChangesNeedNoReadWhereSlotsAreSettled) {
   SimCluster cluster(31, 3);
-  cluster.options().settles = true;
   ASSERT_NO_FATAL_FAILURE(cluster.start());
   cluster.world().run_for(10'000'000);
   EXPECT_TRUE(all_settled(cluster));
@@ -320,7 +320,6 @@ TEST(Cluster, ChangesNeedNoReadWhereSlotsAreSettled) {
 
 TEST(Cluster, TellsHowItWorksWithOthers) {
   SimCluster cluster(33, 3);
-  cluster.options().settles = true;
   ASSERT_NO_FATAL_FAILURE(cluster.start());
   cluster.world().run_for(10'000'000);
   for (unsigned i = 0; i < 60; ++i) {
@@ -371,7 +370,6 @@ TEST(Cluster, WhoComesBackReadsBeforeItWrites) {
   for (uint64_t seed = 40; seed < 60; ++seed) {
     SCOPED_TRACE(seed);
     SimCluster cluster(seed, 3);
-    cluster.options().settles = true;
     // What it missed is not sent again by itself.
     cluster.options().replicator.unacknowledged_bytes_max = 4096;
     cluster.options().replicator.catch_up_us = 3'600'000'000;

@@ -42,18 +42,68 @@ constexpr int kCaught = 42;
   ::_exit(0);
 }
 
-// The same of a cluster whose nodes crash and come back.
-[[noreturn]] void run_cluster_histories(Mutant mutant, uint64_t seeds) {
+[[noreturn]] void run_cluster_histories(Mutant mutant, uint64_t seeds,
+                                        ClusterHistoryOptions (*options)(uint64_t seed)) {
   runtime::selected_mutant = mutant;
   spdlog::set_level(spdlog::level::off);
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
-    ClusterHistory history(seed, {.link_delay = {0, 20'000}, .pauses = true, .crashes = true});
+    ClusterHistory history(seed, options(seed));
     history.run();
     const history::Report report = history::check_linearizability(history.history());
     if (report.linearizable()) continue;
     std::fprintf(stderr, "seed %llu: %s\n", static_cast<unsigned long long>(seed),
                  report.text().c_str());
     ::_exit(kCaught);
+  }
+  ::_exit(0);
+}
+
+// The same of a cluster whose nodes crash and come back, and lose sight of each other.
+[[noreturn]] void run_cluster_histories(Mutant mutant, uint64_t seeds) {
+  run_cluster_histories(mutant, seeds, [](uint64_t seed) {
+    // Of many keys, one that nobody writes again for a while tells what is missing.
+    return ClusterHistoryOptions{.keys = seed % 2 == 0 ? 40U : 3U,
+                                 .link_delay = {0, 20'000},
+                                 .pauses = true,
+                                 .crashes = true,
+                                 .partitions = seed % 2 == 0};
+  });
+}
+
+// A write that only one replica has: once it was read there, everybody must read it. What else
+// would bring it everywhere is off.
+[[noreturn]] void read_what_one_replica_has(Mutant mutant, uint64_t seeds) {
+  runtime::selected_mutant = mutant;
+  spdlog::set_level(spdlog::level::off);
+  for (uint64_t seed = 1; seed <= seeds; ++seed) {
+    SimCluster cluster(seed, 5, {5, 3, 3});
+    cluster.options().settles = false;
+    cluster.options().replicator.unacknowledged_bytes_max = 1;
+    cluster.options().replicator.catch_up_us = 3'600'000'000;
+    cluster.start();
+    const auto wait = [&] { cluster.world().run_for(3'000'000); };
+    wait();
+    const auto one = static_cast<unsigned>(seed % 5);
+    std::vector<unsigned> others;
+    for (unsigned i = 0; i < 5; ++i) {
+      if (i != one) others.push_back(i);
+    }
+    cluster.part({one}, others);
+    wait();
+    auto& shard = cluster.node(one).shards()[0];
+    shard.loop->post([&store = *shard.store] {
+      const auto key = object::Key::of("key", 0, SimNode::kClusterHashSeed);
+      store.put(key, store.find(key), {storage::Form::raw, 0, "new"});
+    });
+    wait();
+    cluster.heal();
+    wait();
+    const std::string read = cluster.run(one, {"GET", "key"});
+    cluster.part({one}, others);
+    wait();
+    for (const unsigned other : others) {
+      if (cluster.run(other, {"GET", "key"}) != read) ::_exit(kCaught);
+    }
   }
   ::_exit(0);
 }
@@ -75,8 +125,8 @@ void expect_caught(Mutant mutant) {
       << "no history noticed in " << kSeedsWithMutant << " seeds";
 }
 
-void expect_caught_in_cluster(Mutant mutant) {
-  const int status = status_with(mutant, kClusterSeedsWithMutant, run_cluster_histories);
+void expect_caught_in_cluster(Mutant mutant, RunHistories run = run_cluster_histories) {
+  const int status = status_with(mutant, kClusterSeedsWithMutant, run);
   EXPECT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == kCaught)
       << "no history noticed in " << kClusterSeedsWithMutant << " seeds";
 }
@@ -86,9 +136,17 @@ TEST(Mutants, NoneFailsNoCluster) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-TEST(Mutants, RemovedWriteBackIsCaught) { expect_caught_in_cluster(Mutant::write_back_removed); }
+TEST(Mutants, NoneMissesWhatWasRead) {
+  const int status = status_with(Mutant::none, kClusterSeedsWithout, read_what_one_replica_has);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST(Mutants, RemovedWriteBackIsCaught) {
+  expect_caught_in_cluster(Mutant::write_back_removed, read_what_one_replica_has);
+}
 TEST(Mutants, ReplyBeforeCopiesIsCaught) { expect_caught_in_cluster(Mutant::reply_before_copies); }
 TEST(Mutants, BlindCoordinatorIsCaught) { expect_caught_in_cluster(Mutant::blind_coordinator); }
+TEST(Mutants, UnaskedPromisesAreCaught) { expect_caught_in_cluster(Mutant::promises_unasked); }
 TEST(Mutants, GivenUpWriteAnsweredAsSettledIsCaught) {
   expect_caught_in_cluster(Mutant::settled_when_given_up);
 }

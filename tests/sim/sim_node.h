@@ -42,7 +42,7 @@ class SimNode : private coordinator::ActorDirectory {
     bool repair = false;
     // In a network.
     coordinator::ReplicatorSettings replicator;
-    bool settles = false;  // slots that the node coordinates
+    bool settles = true;  // slots that the node coordinates
     repair::SlotSource::Settings source;
   };
   struct Shard {

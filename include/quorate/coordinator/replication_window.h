@@ -36,6 +36,9 @@ class ReplicationWindow {
   // The peer has everything it was sent up to this turn. Older news, and turns never opened, say
   // nothing.
   void acknowledged(Peer peer, uint64_t turn);
+  // What the peer has of this turn does not count: the turn is given up if too few others are left.
+  // Before the peer acknowledges it.
+  void refused(Peer peer, uint64_t turn);
   // Gives up the turns whose deadline has passed.
   void expire(uint64_t now_us);
 
@@ -66,6 +69,7 @@ class ReplicationWindow {
     uint64_t begin = 0, end = 0;
   };
 
+  void give_up(Turn& turn);
   void settle();
 
   std::deque<Turn> turns_;              // the first is not settled

@@ -13,12 +13,16 @@
 // comparing clocks (catch_up.h). It is behind() until it says that it has. Every replica is asked
 // that when a life of this node begins: what the last one had not yet sent is gone.
 //
+// A message: number of the promise that the sender relies on (0: none), count of slots that it does
+// so for, those slots, a batch of changes (object/change.h).
+//
 // Thread: the shard's. Units: bytes, microseconds.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,6 +69,22 @@ class ActorDirectory {
   virtual void intern(std::vector<object::Actor> actors, Done done) = 0;
 };
 
+// The promises between this node and other replicas (slot_promises.h, settled_slots.h), as
+// Replicator needs them.
+class Promises {
+ public:
+  virtual ~Promises() = default;
+  // Of the last promise that the replica gave to this node; 0: none that counts.
+  virtual uint64_t number_of(const object::NodeId& replica) const = 0;
+  // The replica says that what it promised does not hold.
+  virtual void broken_by(const object::NodeId& replica) = 0;
+  // Whether what this node promised to the other one holds.
+  virtual bool kept(const object::NodeId& to, uint64_t number,
+                    std::span<const uint16_t> slots) const = 0;
+  // A change that the node sent was applied.
+  virtual void applied(const object::Change& change, const object::NodeId& from) = 0;
+};
+
 class ChangeIntake;
 
 class Replicator final : public storage::ChangeObserver,
@@ -74,7 +94,8 @@ class Replicator final : public storage::ChangeObserver,
   // The service of PeerCalls that takes changes.
   static constexpr uint8_t kService = 1;
   // What became of changes that were to be applied; the answer to a message.
-  enum class Verdict : uint8_t { applied, malformed, later };
+  // `unpromised`: applied, but another node may have changed the slot unbeknown to the sender.
+  enum class Verdict : uint8_t { applied, malformed, later, unpromised };
 
   struct Parts {
     runtime::Loop& loop;
@@ -82,6 +103,7 @@ class Replicator final : public storage::ChangeObserver,
     ShardCoordinator& coordinator;
     const object::ActorTable& actors;
     ActorDirectory& directory;
+    Promises* promises = nullptr;  // null: nobody gives any
   };
   struct Statistics {
     uint64_t changes_sent = 0, changes_applied = 0;  // sent: each once, to however many
@@ -97,6 +119,11 @@ class Replicator final : public storage::ChangeObserver,
   // Takes effect for changes made from now on. What is under way stays so.
   void set_map(std::shared_ptr<const ReplicaMap> map);
 
+  // What this turn changes in the slot was not preceded by a read: only replicas that keep their
+  // promise count as copies of the turn.
+  void rely(uint16_t slot);
+  uint64_t changes_made() const { return statistics_.changes_sent; }
+
   // storage::ChangeObserver
   void changed(const object::Change& change) override;
   // WriteBarrier
@@ -104,7 +131,8 @@ class Replicator final : public storage::ChangeObserver,
   uint64_t settled() const override { return window_.settled(); }
 
   // repair::ReplicaAccess
-  void apply(std::string_view batch, std::move_only_function<void(Applied)> done) override;
+  void apply(const object::NodeId& from, std::string_view batch,
+             std::move_only_function<void(Applied)> done) override;
   void intern(std::vector<object::Actor> actors, Interned done) override {
     directory_.intern(std::move(actors), std::move(done));
   }
@@ -113,9 +141,9 @@ class Replicator final : public storage::ChangeObserver,
   const ReplicationWindow& window() const { return window_; }
   // Of the shard's latest changes, own and applied.
   const repair::RecentDots& recent() const { return recent_; }
-  // Applies a batch of changes here; `done` is told when the journal has them.
+  // Applies a batch of the node's changes here; `done` is told when the journal has them.
   using Taken = std::move_only_function<void(Verdict)>;
-  void take(std::string_view batch, Taken done);
+  void take(const object::NodeId& from, std::string_view batch, Taken done);
   // Sends a batch of changes once; `applied` says whether the node is known to have them.
   void push(const object::NodeId& to, std::string_view batch,
             std::move_only_function<void(bool applied)> done);
@@ -143,6 +171,7 @@ class Replicator final : public storage::ChangeObserver,
         : id(node), changes(actors) {}
     object::NodeId id{};
     object::ChangeWriter changes;  // of this turn
+    std::vector<uint16_t> relied;  // slots of this turn, some repeatedly
     std::deque<Sent> sent;         // in order, the first not acknowledged
     size_t sent_bytes = 0;
     bool behind = false;
@@ -153,6 +182,8 @@ class Replicator final : public storage::ChangeObserver,
   };
 
   ReplicationWindow::Peer peer_index(const object::NodeId& node);
+  void serve(const object::NodeId& from, std::string_view body, cluster::PeerCalls::Reply reply);
+  std::string begin_message(Peer& peer, uint64_t number) const;
   void send(ReplicationWindow::Peer index, uint64_t turn);
   void ask(ReplicationWindow::Peer index, Sent& sent);
   void ask_again(ReplicationWindow::Peer index);
@@ -173,6 +204,7 @@ class Replicator final : public storage::ChangeObserver,
   ShardCoordinator& coordinator_;
   const object::ActorTable& actors_;
   ActorDirectory& directory_;
+  Promises* const promises_;
   const ReplicatorSettings settings_;
   std::unique_ptr<ChangeIntake> intake_;
   repair::RecentDots recent_{settings_.recent_dots};

@@ -6,8 +6,8 @@
 //
 // Whoever has a request asks route(). Here, a command that only reads runs on any replica of its
 // key after a quorum read; one that changes something runs where the slot's coordinator is, after a
-// quorum read, too, until the slot is known to be settled. What it changes leaves with the turn,
-// and its answer waits for W copies (WriteBarrier).
+// quorum read, too, unless the slot is settled (settled_slots.h). What it changes leaves with the
+// turn, and its answer waits for W copies (WriteBarrier).
 //
 // Thread: the shard's. Shards of two nodes talk to each other one to one: nodes with different
 // numbers of shards do not (their handshake is refused).
@@ -25,6 +25,7 @@
 #include "quorate/coordinator/replicator.h"
 #include "quorate/coordinator/settled_slots.h"
 #include "quorate/coordinator/shard_coordinator.h"
+#include "quorate/coordinator/slot_promises.h"
 #include "quorate/object/slot_set.h"
 #include "quorate/repair/slot_puller.h"
 #include "quorate/repair/slot_settler.h"
@@ -34,7 +35,7 @@ namespace quorate::coordinator {
 
 enum class Access : uint8_t { read, change };
 
-class ShardCluster final : private cluster::PeerDirectory {
+class ShardCluster final : private cluster::PeerDirectory, private Promises {
  public:
   struct Parts {
     runtime::Loop& loop;
@@ -51,9 +52,7 @@ class ShardCluster final : private cluster::PeerDirectory {
     QuorumReadSettings reads = {};
     repair::SlotSource::Settings source = {};
     repair::SlotPuller::Settings puller = {};
-    // Else every change is preceded by a read. Off: while nodes disagree about who coordinates, one
-    // that takes a slot for settled may not know what another has acknowledged (ARCHITECTURE).
-    bool settles = false;
+    bool settles = true;  // else every change is preceded by a read
   };
 
   // REQUIRES: the parts outlive it.
@@ -79,6 +78,11 @@ class ShardCluster final : private cluster::PeerDirectory {
   // the whole text of the reply; then nothing may be done. REQUIRES: the key is of this shard;
   // `key.name` stays until then.
   void admit(const object::Key& key, Access access, ShardCoordinator::Run run);
+  // Whether a change to the slot is admitted without a read now. What such a command answers can be
+  // believed if it changes something, because that waits for replicas that keep their promises. One
+  // that changed nothing must run again after admit_by_read().
+  bool relies_on_promises(uint16_t slot) const { return settled_.settled(slot); }
+  void admit_by_read(const object::Key& key, ShardCoordinator::Run run);
   // Sends what the turn has asked; after ShardCoordinator::end_turn().
   void end_turn();
 
@@ -94,6 +98,7 @@ class ShardCluster final : private cluster::PeerDirectory {
   const Replicator& replicator() const { return replicator_; }
   QuorumReads& reads() { return reads_; }
   const SettledSlots& settled() const { return settled_; }
+  const SlotPromises& promises() const { return promises_; }
   // REQUIRES: a view has come.
   ClusterFacts facts() const;
 
@@ -101,6 +106,7 @@ class ShardCluster final : private cluster::PeerDirectory {
   // The service of PeerCalls by which a node says that it has changed its mind about the health of
   // the one it asks; the question is empty, and so is the answer.
   static constexpr uint8_t kDoubtService = 10;
+  static constexpr uint8_t kPromiseService = 11;
 
   // cluster::PeerDirectory
   std::optional<cluster::NodeAddress> address_of(const object::NodeId& node) override;
@@ -110,7 +116,25 @@ class ShardCluster final : private cluster::PeerDirectory {
     settled_.doubt(node);
   }
 
+  // Promises
+  uint64_t number_of(const object::NodeId& replica) const override {
+    return settled_.number_of(replica);
+  }
+  void broken_by(const object::NodeId& replica) override { settled_.doubt(replica); }
+  bool kept(const object::NodeId& to, uint64_t number,
+            std::span<const uint16_t> slots) const override {
+    return promises_.kept(to, number, slots);
+  }
+  void applied(const object::Change& change, const object::NodeId& from) override {
+    promises_.applied(change, from);
+  }
+
+  void serve_promises();
+  void tell(const object::NodeId& node);
+  SettledSlots::Parts settling(runtime::Loop& loop);
   void admit_ready(const object::Key& key, Access access, ShardCoordinator::Run run);
+  void admit_by_promise(const object::Key& key, ShardCoordinator::Run run);
+  void admit_change(const object::Key& key, ShardCoordinator::Run run);
   // Those that were healthy in the view before this one and are no longer.
   void give_up_on_suspects(const cluster::ClusterView& before);
   runtime::Status may_change(uint16_t slot) const;
@@ -122,6 +146,7 @@ class ShardCluster final : private cluster::PeerDirectory {
   std::shared_ptr<const cluster::ClusterView> view_;
   bool alone_ = true;
   cluster::PeerCalls calls_;
+  SlotPromises promises_;
   Replicator replicator_;
   QuorumReads reads_;
   repair::SlotSource source_;

@@ -23,8 +23,9 @@ class ReplicaAccess {
     malformed,  // and never will be
     later,      // not now: something could not be read or saved
   };
-  // Applies a batch of changes (object/change.h), each with its own merge.
-  virtual void apply(std::string_view batch, std::move_only_function<void(Applied)> done) = 0;
+  // Applies a batch of another node's changes (object/change.h), each with its own merge.
+  virtual void apply(const object::NodeId& from, std::string_view batch,
+                     std::move_only_function<void(Applied)> done) = 0;
   // Handles for actors that another node named, persisted if they are new.
   using Interned = std::move_only_function<void(runtime::Result<std::vector<object::ActorId>>)>;
   virtual void intern(std::vector<object::Actor> actors, Interned done) = 0;

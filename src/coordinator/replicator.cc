@@ -253,6 +253,7 @@ void Replicator::told(PeerIndex index, uint64_t round, cluster::PeerCalls::Answe
     // In this order: what changes from here on is queued, what changed before is found by
     // comparing.
     peer.silent = false;
+    window_.missed(index);
     peer.questions = 0;
     return bring_up(index);
   }

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kUncertain =
     "-UNCERTAIN the write is on too few replicas to be promised and may take effect\r\n";
+constexpr uint64_t kOwnQuorumUs = 2'000'000;
 
 struct ByKey {
   using is_avalanching = void;
@@ -66,32 +67,61 @@ void BatchRun::run_late(size_t i, const runtime::Status& status) {
 
 void BatchRun::start_in_cluster() {
   next_of_key_.assign(size(), kNone);
-  std::vector<coordinator::Access> access(size());
   std::vector<uint32_t> firsts;
-  boost::unordered_flat_map<const object::Key*, std::pair<uint32_t, uint32_t>, ByKey, ByKey>
-      chains;  // first, last
+  boost::unordered_flat_map<const object::Key*, uint32_t, ByKey, ByKey> lasts;
   for (uint32_t i = 0; i < size(); ++i) {
-    access[i] = access_of(request(i));
-    const auto [at, fresh] = chains.try_emplace(request(i).keys.data(), i, i);
+    const auto [at, fresh] = lasts.try_emplace(request(i).keys.data(), i);
     if (fresh) {
       firsts.push_back(i);
-      continue;
+    } else {
+      next_of_key_[std::exchange(at->second, i)] = i;
     }
-    next_of_key_[std::exchange(at->second.second, i)] = i;
-    if (access[i] == coordinator::Access::change) access[at->second.first] = access[i];
   }
-  for (const uint32_t first : firsts) {
-    engine_.shard_cluster()->admit(
-        request(first).keys[0], access[first],
-        [self = shared_from_this(), first](const runtime::Status& status) {
-          self->run_chain(first, status);
-        });
+  for (const uint32_t first : firsts) admit_chain(first);
+}
+
+void BatchRun::admit_chain(size_t first) {
+  const coordinator::QuorumChoice quorums = request(first).quorums;
+  coordinator::Access access = coordinator::Access::read;
+  for (size_t i = first; i != kNone && request(i).quorums == quorums; i = next_of_key_[i]) {
+    if (access_of(request(i)) == coordinator::Access::change) access = access_of(request(i));
   }
+  engine_.shard_cluster()->admit(request(first).keys[0], access, quorums,
+                                 [self = shared_from_this(), first](const runtime::Status& status) {
+                                   self->run_chain(first, status);
+                                 });
 }
 
 void BatchRun::run_chain(size_t first, const runtime::Status& status) {
-  for (size_t i = first; i != kNone; i = next_of_key_[i]) run_late(i, status);
+  size_t i = first;
+  do {
+    const size_t next = next_of_key_[i];
+    has_own_quorum(i) && status ? run_with_own_quorum(i) : run_late(i, status);
+    i = next;
+  } while (i != kNone && request(i).quorums == request(first).quorums);
+  if (i != kNone) admit_chain(i);
 }
+
+bool BatchRun::has_own_quorum(size_t i) const {
+  return request(i).quorums.write != 0 && access_of(request(i)) == coordinator::Access::change;
+}
+
+void BatchRun::run_with_own_quorum(size_t i) {
+  coordinator::ShardCluster& cluster = *engine_.shard_cluster();
+  const unsigned write = cluster.quorum(request(i).quorums).write;
+  const uint64_t before = engine_.store().journal().end_position();
+  cluster.replicator().lower_write_quorum(write);
+  engine_.run(request(i), extents_[i].late, nullptr, {});
+  cluster.replicator().lower_write_quorum(coordinator::Replicator::kWriteQuorumOfCluster);
+  if (engine_.store().journal().end_position() != before) {  // else it has only read
+    turn_ = cluster.replicator().turn_of_last_change();
+    needs_.push_back({request(i).keys[0].slot, write - 1});
+    changed_by_.push_back(static_cast<uint32_t>(i));
+  }
+  one_ended();
+}
+
+// ---- the end
 
 void BatchRun::one_ended() {
   if (--missing_ != 0) return;
@@ -102,13 +132,30 @@ void BatchRun::one_ended() {
   if (!engine_.clustered()) {
     return engine_.coordinator().after_turn(*receiver_, std::move(ended));
   }
-  engine_.coordinator().after_turn(
-      engine_.loop(),
-      [this, ended = std::move(ended), end = engine_.store().journal().end_position()]() mutable {
-        const auto& window = engine_.shard_cluster()->replicator().window();
-        uncertain_ = window.given_up(begin_, end);
-        receiver_->post(std::move(ended));
-      });
+  end_in_cluster(std::move(ended));
+}
+
+void BatchRun::end_in_cluster(runtime::Task ended) {
+  auto answer = [this, ended = std::move(ended),
+                 end = engine_.store().journal().end_position()]() mutable {
+    uncertain_ = engine_.shard_cluster()->replicator().window().given_up(begin_, end);
+    if (!needs_.empty()) return wait_for_own_quorums(std::move(ended));
+    receiver_->post(std::move(ended));
+  };
+  // What needs other copies than the cluster's W waits for no more than the journal and those.
+  if (needs_.size() == size()) return engine_.coordinator().after_journal(std::move(answer));
+  engine_.coordinator().after_turn(engine_.loop(), std::move(answer));
+}
+
+void BatchRun::wait_for_own_quorums(runtime::Task ended) {
+  coordinator::CopyWaits& waits = engine_.shard_cluster()->copy_waits();
+  waits.wait(needs_, turn_, kOwnQuorumUs,
+             [this, &waits, ended = std::move(ended)](bool reached) mutable {
+               for (size_t i = 0; !reached && i < needs_.size(); ++i) {
+                 extents_[changed_by_[i]].uncertain = !waits.reached({needs_[i]}, turn_);
+               }
+               receiver_->post(std::move(ended));
+             });
 }
 
 std::string_view BatchRun::reply(size_t i) const {
@@ -116,7 +163,8 @@ std::string_view BatchRun::reply(size_t i) const {
   const std::string_view bytes = reply.end == reply.begin
                                      ? reply.late.view()
                                      : replies_.view().substr(reply.begin, reply.end - reply.begin);
-  if (!uncertain_ || bytes.starts_with('-')) return bytes;
+  const bool uncertain = has_own_quorum(i) ? reply.uncertain : uncertain_;
+  if (!uncertain || bytes.starts_with('-')) return bytes;
   return access_of(request(i)) == coordinator::Access::change ? kUncertain : bytes;
 }
 

@@ -4,7 +4,11 @@
 // Whoever collects them calls add(); from start() on it belongs to the shard's thread until `ended`
 // is called there, once, when all have run and what they changed may be answered for; then to
 // whoever reads the replies. Requests for one key run in the order in which they were added; in a
-// cluster, where a key must be admitted first (ShardCluster::admit), they share that.
+// cluster, where a key must be admitted first (ShardCluster::admit), those that follow each other
+// with the same quorums share that.
+//
+// Replies wait for W copies: the cluster's, which is one position of the journal for all of them
+// (ShardCoordinator::answerable), or the request's own, which CopyWaits counts.
 #pragma once
 
 #include <memory>
@@ -47,14 +51,20 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   struct Reply {
     size_t begin = 0, end = 0;  // in replies_
     OutputBuffer late;          // of a request that had to wait
+    bool uncertain = false;     // its own W was not reached
   };
 
   void prefetch() const;
   void run_one(size_t i);
   void run_late(size_t i, const runtime::Status& status);
   void start_in_cluster();
+  void admit_chain(size_t first);
   void run_chain(size_t first, const runtime::Status& status);
+  void run_with_own_quorum(size_t i);
+  bool has_own_quorum(size_t i) const;
   void one_ended();
+  void end_in_cluster(runtime::Task ended);
+  void wait_for_own_quorums(runtime::Task ended);
 
   ShardEngine& engine_;
   RequestCopies requests_;
@@ -65,6 +75,9 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   size_t missing_ = 0;
   uint64_t begin_ = 0;  // journal position
   bool uncertain_ = false;
+  coordinator::CopyWaits::Needs needs_;  // of changes with a W of their own …
+  std::vector<uint32_t> changed_by_;     // … which these requests made
+  uint64_t turn_ = 0;                    // of the last of them
   runtime::Executor* receiver_ = nullptr;
   runtime::Task ended_;
 };

@@ -20,7 +20,7 @@ constexpr std::string_view kUnreachable =
 
 Destination ClusterBatch::destination_of(ShardEngine& engine, const Request& request) {
   const uint16_t slot = request.keys[0].slot;
-  return {engine.shard_cluster()->route(slot, access_of(request)),
+  return {engine.shard_cluster()->route(slot, access_of(request), request.quorums),
           engine.coordinator().shard_of(slot)};
 }
 

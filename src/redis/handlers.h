@@ -122,6 +122,7 @@ void dyn_ring_command(CommandContext& context);
 void dyn_del_command(CommandContext& context);
 void dyn_get_command(CommandContext& context);
 void dyn_put_command(CommandContext& context);
+void dyn_quorum_command(CommandContext& context);
 void dyn_siblings_command(CommandContext& context);
 
 // info.cc

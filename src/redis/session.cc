@@ -118,8 +118,8 @@ size_t Session::run_requests(const RequestBatch& batch, size_t first, size_t end
   processing_ = true;
   for (size_t i = first; i < end; ++i) {
     const RequestBatch::Item& item = batch.item(i);
-    const Request request{item.spec,  batch.args(item), batch.keys(item),
-                          client_.db, client_.protocol, client_.no_touch};
+    const Request request{item.spec,        batch.args(item), batch.keys(item), client_.db,
+                          client_.protocol, client_.no_touch, client_.quorums};
     if (item.bad_keys) {
       if (check(request, reply_place())) {
         ReplyWriter(reply_place(), client_.protocol)

@@ -37,6 +37,14 @@ class Session::Place : public ReplySink {
 };
 
 Session::Next Session::run_in_cluster(const Request& request) {
+  if (request.spec->quorums == nullptr) [[likely]]
+    return send_home(request);
+  Request own = request;
+  own.quorums = request.quorums.with(request.spec->quorums(request.args));
+  return send_home(own);
+}
+
+Session::Next Session::send_home(const Request& request) {
   if (request.keys.size() == 1) {
     if (in_earlier_flight(request.keys[0])) return Next::stop;
     add_to_cluster(request, std::make_shared<Place>(shared_from_this(), request));

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 
+#include "quorate/coordinator/quorum_choice.h"
+
 namespace quorate::redis {
 
 struct ClientState {
@@ -16,6 +18,7 @@ struct ClientState {
   bool authenticated = true;
   bool no_evict = false;
   bool no_touch = false;
+  coordinator::QuorumChoice quorums;  // DYN.QUORUM
   bool close_after_reply = false;
   std::string name, library_name, library_version;
   std::string peer_address, local_address;

@@ -67,6 +67,7 @@ struct Request {
   uint16_t db = 0;
   int protocol = 2;
   bool no_touch = false;
+  coordinator::QuorumChoice quorums = {};
   const object::SlotSet* slots = nullptr;  // CommandContext::slots
 };
 

@@ -194,6 +194,20 @@ void Replicator::acknowledged(PeerIndex index, Sent& sent) {
   release_settled();
 }
 
+std::vector<uint16_t> Replicator::one_of_each_group(const object::SlotSet& slots) const {
+  std::vector<uint16_t> chosen;
+  std::vector<bool> known(groups_.size() + 1);  // the last: slots that are not held here
+  for (unsigned number = 0; number < object::kSlots; ++number) {
+    const auto slot = static_cast<uint16_t>(number);
+    if (!slots.contains(slot)) continue;
+    const uint16_t group = map_ == nullptr ? kNoGroup : map_->group_of_slot[slot];
+    const size_t at = std::min<size_t>(group, groups_.size());
+    if (!known[at]) chosen.push_back(slot);
+    known[at] = true;
+  }
+  return chosen;
+}
+
 unsigned Replicator::copies(uint16_t slot, uint64_t turn) const {
   const uint16_t number = map_ == nullptr ? kNoGroup : map_->group_of_slot[slot];
   if (number == kNoGroup || turn > window_.last_turn()) return 0;

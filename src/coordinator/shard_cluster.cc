@@ -39,7 +39,7 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
       replicator_(
           Replicator::Parts{parts.loop, calls_, parts.coordinator, parts.actors, parts.directory},
           settings.replicator),
-      copy_waits_(parts.loop, replicator_),
+      copy_waits_(parts.loop, calls_, replicator_),
       reads_(QuorumReads::Parts{calls_, parts.coordinator, replicator_, parts.actors},
              settings.reads),
       source_(repair::SlotSource::Parts{calls_, parts.random, parts.coordinator.store(),

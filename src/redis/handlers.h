@@ -113,6 +113,9 @@ void cluster_saveconfig_command(CommandContext& context);
 void cluster_shards_command(CommandContext& context);
 void cluster_slots_command(CommandContext& context);
 
+// commands_wait.cc
+void wait_command(CommandContext& context);
+
 // commands_dyn.cc
 void dyn_members_command(CommandContext& context);
 void dyn_preflist_command(CommandContext& context);

@@ -77,7 +77,8 @@ void Session::add_to_cluster(const Request& request, std::shared_ptr<ReplySink> 
         cluster_batches_, [&](const auto& batch) { return batch->destination() == to; });
     flight.batch = static_cast<size_t>(known - cluster_batches_.begin());
     if (known == cluster_batches_.end()) {
-      cluster_batches_.push_back(std::make_shared<ClusterBatch>(engine_, to));
+      cluster_batches_.push_back(std::make_shared<ClusterBatch>(
+          engine_, to, std::shared_ptr<WrittenSlots>(shared_from_this(), &client_.written)));
     }
   }
   ++flight.requests;

@@ -200,7 +200,7 @@ TEST_F(ReplicatorTest, KeepsNoMoreForASilentReplicaThanItMay) {
 
 TEST_F(ReplicatorTest, TellsThoseWhoWaitForCopies) {
   answer_with(Replicator::Verdict::applied);
-  CopyWaits waits(*rig_.shards[0].loop, *replicator_);
+  CopyWaits waits(*rig_.shards[0].loop, *calls_, *replicator_);
   const uint16_t slot = object::key_slot("a");
   std::vector<std::pair<int, bool>> told;
   const auto wait = [&](int name, unsigned copies, uint64_t timeout_us) {

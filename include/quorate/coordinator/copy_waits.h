@@ -12,8 +12,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
+#include "quorate/cluster/peer_calls.h"
 #include "quorate/coordinator/replicator.h"
+#include "quorate/object/slot_set.h"
 #include "quorate/runtime/loop.h"
 
 namespace quorate::coordinator {
@@ -27,8 +32,22 @@ class CopyWaits {
   using Needs = boost::container::small_vector<Need, 4>;
   using Done = std::move_only_function<void(bool reached)>;
 
-  // REQUIRES: both outlive it, and the replicator has no other listener.
-  CopyWaits(runtime::Loop& loop, Replicator& replicator);
+  // The service of PeerCalls that counts copies.
+  static constexpr uint8_t kService = 12;
+
+  static constexpr uint64_t kQuestionUs = 10'000'000;  // a question waits no longer
+
+  struct Question {
+    object::SlotSet slots;
+    unsigned wanted = 0;      // copies; as long as there are fewer, the answer waits
+    uint64_t timeout_us = 0;  // for so long
+  };
+  static std::string encode(const Question& question);
+  static std::optional<Question> decode(std::string_view bytes);
+
+  // Serves kService from now on. REQUIRES: all outlive it, and the replicator has no other
+  // listener.
+  CopyWaits(runtime::Loop& loop, cluster::PeerCalls& calls, Replicator& replicator);
   ~CopyWaits();
   CopyWaits(const CopyWaits&) = delete;
   CopyWaits& operator=(const CopyWaits&) = delete;
@@ -36,6 +55,13 @@ class CopyWaits {
   // `done` may be called before this returns.
   void wait(Needs needs, uint64_t turn, uint64_t timeout_us, Done done);
   bool reached(const Needs& needs, uint64_t turn) const;
+  // How many other replicas have all that was changed here in the slots up to now. `done` may be
+  // called before this returns.
+  using Counted = std::move_only_function<void(unsigned copies)>;
+  void count(const Question& question, Counted done);
+  // The same for what another node changed; nothing if it does not answer.
+  using Answered = std::move_only_function<void(std::optional<unsigned> copies)>;
+  void ask(const object::NodeId& node, const Question& question, Answered done);
   size_t size() const { return waiters_.size(); }
 
  private:
@@ -49,6 +75,7 @@ class CopyWaits {
   void heard(uint64_t first, uint64_t end);
 
   runtime::Loop& loop_;
+  cluster::PeerCalls& calls_;
   Replicator& replicator_;
   Waiters waiters_;
 };

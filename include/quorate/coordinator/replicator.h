@@ -31,6 +31,7 @@
 #include "quorate/coordinator/replication_window.h"
 #include "quorate/coordinator/shard_coordinator.h"
 #include "quorate/object/change.h"
+#include "quorate/object/slot_set.h"
 #include "quorate/repair/recent_dots.h"
 #include "quorate/repair/replica_access.h"
 #include "quorate/storage/shard_store.h"
@@ -137,6 +138,8 @@ class Replicator final : public storage::ChangeObserver,
   }
   // How many other replicas of the slot have, durably, all that was changed here up to the turn.
   unsigned copies(uint16_t slot, uint64_t turn) const;
+  // Of the slots, one for each set of other replicas.
+  std::vector<uint16_t> one_of_each_group(const object::SlotSet& slots) const;
   // Is told of turns [first, end) that a replica has now, too.
   using Heard = std::function<void(uint64_t first, uint64_t end)>;
   void on_acknowledged(Heard heard) { heard_ = std::move(heard); }

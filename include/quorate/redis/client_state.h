@@ -8,6 +8,7 @@
 #include <string>
 
 #include "quorate/coordinator/quorum_choice.h"
+#include "quorate/redis/written_slots.h"
 
 namespace quorate::redis {
 
@@ -19,6 +20,7 @@ struct ClientState {
   bool no_evict = false;
   bool no_touch = false;
   coordinator::QuorumChoice quorums;  // DYN.QUORUM
+  WrittenSlots written;               // for WAIT
   bool close_after_reply = false;
   std::string name, library_name, library_version;
   std::string peer_address, local_address;

@@ -142,6 +142,12 @@ runtime::Status ShardCluster::enough_replicas(uint16_t slot, unsigned write,
                        " are needed to write it");
 }
 
+bool ShardCluster::can_repair(uint16_t slot) const {
+  const auto list = view_->preference_list(slot);
+  return std::ranges::find(list, view_->self()) != list.end() &&
+         healthy_replicas(slot) >= view_->quorum().write;
+}
+
 bool ShardCluster::coordinates(const object::SlotSet& slots) const {
   if (view_ == nullptr) return false;
   for (unsigned slot = 0; slot < object::kSlots; ++slot) {

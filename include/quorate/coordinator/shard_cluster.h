@@ -78,6 +78,9 @@ class ShardCluster final : private cluster::PeerDirectory {
   bool coordinates(const object::SlotSet& slots) const;
   // Whether all of the slots may be changed here and now. The error is the text of a reply.
   runtime::Status may_change(const object::SlotSet& slots) const;
+  // Whether this node holds the slot and a change made here, by nobody's command, would get its
+  // copies.
+  bool can_repair(uint16_t slot) const;
   // Whether enough replicas of each of the slots can be reached to change it, wherever that is.
   runtime::Status enough_replicas(const object::SlotSet& slots) const;
   // Calls `run` when a command may use the key: resident, and as a read quorum has it. An error is

@@ -3,10 +3,11 @@
 
 Three nodes, each a host of a network of this test's own (network.py; exits with 77, skipped, where
 that is not allowed). First with a majority needed for writes: the side of one node refuses, the
-other goes on. Then with one copy enough: both sides take writes. After healing, DYN.GET shows both
-values of a key that was set on both sides, and DYN.PUT with its context leaves one, everywhere;
-keys that plain SETs were repeated on have no more siblings than there were sides; counters that
-both sides counted up add up; no deletion is undone. At last many plain SETs of few keys, through
+other goes on, unless a connection or a call asks for other quorums. Then with one copy enough: both
+sides take writes. After healing, DYN.GET shows both values of a key that was set on both sides, and
+DYN.PUT with its context leaves one, everywhere; keys that plain SETs were repeated on have no more
+siblings than there were sides; counters that both sides counted up add up; where conflict-policy
+says so the last write wins; no deletion is undone. At last many plain SETs of few keys, through
 changing nodes of the healthy cluster, leave no siblings at all.
 """
 
@@ -103,10 +104,30 @@ def majority(arguments, network):
             check(isinstance(reply, wire.ReplyError), f"the lone node answered {reply!r}")
             reply = ask(servers.nodes[1 + i % 2], "SET", f"majority:{i}", "many")
             check(reply == b"OK", f"the greater side answered {reply!r}")
+        own_quorums(servers)
         heal(servers, network)
         for i in range(KEYS):
             everywhere(servers, f"majority:{i}", [b"many"])
+            everywhere(servers, f"own:{i}", [b"lone", b"many"])
     print("ok: only the side with a majority takes writes", flush=True)
+
+
+def own_quorums(servers):
+    """Quorums that a connection or a call asks for, while the first node is cut off."""
+    with servers.nodes[0].connect(timeout_s=10) as connection:
+        connection.call("DYN.QUORUM", "R", 1, "W", 1)
+        for i in range(KEYS):
+            reply = connection.call("SET", f"own:{i}", "lone")
+            check(reply == b"OK", f"one copy was asked for, and the answer was {reply!r}")
+        check(connection.call("WAIT", 1, 100) == 0, "nobody else has it")
+    for node in servers.nodes[1:]:
+        with node.connect(timeout_s=10) as connection:
+            for i in range(KEYS):
+                reply = connection.call("DYN.PUT", f"own:{i}", "", "all", "W", 3)
+                refused = isinstance(reply, wire.ReplyError) and str(reply).startswith("NOQUORUM")
+                check(refused, f"three copies were asked for, and the answer was {reply!r}")
+                check(connection.call("SET", f"own:{i}", "many") == b"OK", "two can be had")
+            check(connection.call("WAIT", 1, 0) == 1, "the other one has it")
 
 
 def write_on(side, name):
@@ -114,6 +135,7 @@ def write_on(side, name):
     nodes = itertools.cycle(side)
     for i in range(KEYS):
         check(ask(next(nodes), "SET", f"both:{i}", name) == b"OK", f"SET on the side {name}")
+        check(ask(next(nodes), "SET", f"last:{i}", name) == b"OK", f"SET on the side {name}")
     for number in range(ROUNDS):
         for i in range(KEYS):
             reply = ask(next(nodes), "SET", f"loop:{i}", f"{name} {number}")
@@ -125,7 +147,7 @@ def write_on(side, name):
 
 def both_sides(arguments, network):
     """R = W = 1: both sides take writes, and merge."""
-    options = [("read-quorum", 1), ("write-quorum", 1)]
+    options = [("read-quorum", 1), ("write-quorum", 1), ("conflict-policy", "last: lww")]
     with start(arguments, network, options) as servers:
         for i in range(KEYS):
             ask(servers.nodes[1], "SET", f"count:{i}", 1000)
@@ -160,6 +182,9 @@ def judge_merged(servers):
     for i in range(KEYS):
         everywhere(servers, f"both:{i}", [b"one", b"two"])
         everywhere(servers, f"gone:{i}", [])
+        last = ask(servers.nodes[i % NODES], "GET", f"last:{i}")
+        check(last in (b"one", b"two"), f"last:{i} is {last!r}")
+        everywhere(servers, f"last:{i}", [last])
         total = b"%d" % (1000 + 2 * COUNTS)
         eventually(
             lambda i=i, total=total: all(

@@ -64,6 +64,8 @@ std::shared_ptr<const ClusterView> ClusterView::make(const Source& source,
   view->version_ = previous == nullptr ? 1 : previous->version_ + 1;
   view->self_id_ = source.self;
   view->configured_ = quorum_of(source.members);
+  view->conflict_policies_ =
+      std::make_shared<const ConflictPolicies>(ConflictPolicies::of(source.members));
   view->ring_digest_ = source.members.ring_digest() + view->configured_.replicas * kDigestFactor;
   if (previous != nullptr && previous->ring_digest_ == view->ring_digest_) {
     view->ring_ = previous->ring_;

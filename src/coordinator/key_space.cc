@@ -182,6 +182,15 @@ void KeySpace::remove_seen(KeyRef& ref, const object::CausalContext& seen) {
   ref.exists = ref.entry != nullptr && ref.entry->live_at(now_ms());
 }
 
+bool KeySpace::supersede_losers(KeyRef& ref) {
+  if (is_foreign(ref.key) || !ref.exists || ref.entry->form() != Form::encoded) return false;
+  const object::CausalContext seen =
+      object::losers(storage::object_of(ref.entry->state()), actors_);
+  if (seen.empty()) return false;
+  remove_seen(ref, seen);
+  return true;
+}
+
 std::optional<int64_t> KeySpace::integer(const KeyRef& ref) const {
   if (ref.entry->form() == Form::counter) return counter_total(ref.payload());
   std::string scratch;

@@ -40,6 +40,15 @@ void ReplicationWindow::acknowledged(Peer peer, uint64_t turn) {
   settle();
 }
 
+void ReplicationWindow::missed(Peer peer) {
+  for (Turn& turn : turns_) {
+    for (Open& group : turn.groups) {
+      const auto at = std::ranges::find(group.silent, peer);
+      if (at != group.silent.end()) group.silent.erase(at);
+    }
+  }
+}
+
 void ReplicationWindow::expire(uint64_t now_us) {
   for (Turn& turn : turns_) {
     if (turn.groups.empty() || turn.deadline_us > now_us) continue;

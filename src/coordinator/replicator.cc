@@ -78,12 +78,13 @@ PeerIndex Replicator::peer_index(const NodeId& node) {
   const auto at = std::ranges::find_if(peers_, [&](const auto& peer) { return peer->id == node; });
   if (at != peers_.end()) return static_cast<PeerIndex>(at - peers_.begin());
   peers_.push_back(std::make_unique<Peer>(node, actors_));
+  peers_.back()->missed_to = window_.last_turn();
   return static_cast<PeerIndex>(peers_.size() - 1);
 }
 
 void Replicator::set_map(std::shared_ptr<const ReplicaMap> map) {
   for (const uint16_t number : std::exchange(turn_groups_, {})) {
-    turn_groups_before_.push_back(groups_[number]);
+    turn_groups_before_.push_back(group_of_turn(number));
   }
   map_ = std::move(map);
   groups_ = map_->groups;
@@ -94,16 +95,24 @@ void Replicator::set_map(std::shared_ptr<const ReplicaMap> map) {
     const PeerIndex peer = peer_index(node);
     if (peers_[peer]->round == 0) begin_round(peer);
   }
-  in_turn_.assign(groups_.size(), false);
+  in_turn_.assign(groups_.size(), 0);
+}
+
+// A group as this turn's changes need it.
+Group Replicator::group_of_turn(uint16_t number) const {
+  Group group = groups_[number];
+  group.needed = in_turn_[number] - 1U;
+  return group;
 }
 
 void Replicator::changed(const object::Change& change) {
   if (map_ == nullptr) return;
   const uint16_t number = map_->group_of_slot[change.slot];
   if (number == kNoGroup) return;
-  if (!in_turn_[number]) {
-    in_turn_[number] = true;
-    turn_groups_.push_back(number);
+  const unsigned copies = std::min(groups_[number].needed, needed_max_) + 1;
+  if (in_turn_[number] < copies) {
+    if (in_turn_[number] == 0) turn_groups_.push_back(number);
+    in_turn_[number] = static_cast<uint8_t>(copies);
   }
   for (const PeerIndex peer : groups_[number].peers) peers_[peer]->changes.add(change);
   ++statistics_.changes_sent;
@@ -126,8 +135,8 @@ void Replicator::end_turn(uint64_t position) {
   if (turn_groups_.empty() && turn_groups_before_.empty()) return;
   std::vector<Group> groups = std::exchange(turn_groups_before_, {});
   for (const uint16_t number : turn_groups_) {
-    in_turn_[number] = false;
-    groups.push_back(groups_[number]);
+    groups.push_back(group_of_turn(number));
+    in_turn_[number] = 0;
   }
   turn_groups_.clear();
   const uint64_t now = loop_.clock().monotonic_us();
@@ -204,6 +213,7 @@ void Replicator::answered(PeerIndex index, uint64_t turn, cluster::PeerCalls::An
 void Replicator::acknowledged(PeerIndex index, Sent& sent) {
   Peer& peer = *peers_[index];
   sent.acknowledged = true;
+  const uint64_t first = peer.sent.front().turn;
   uint64_t up_to = 0;
   while (!peer.sent.empty() && peer.sent.front().acknowledged) {
     up_to = peer.sent.front().turn;
@@ -212,7 +222,29 @@ void Replicator::acknowledged(PeerIndex index, Sent& sent) {
   }
   if (up_to == 0) return;
   window_.acknowledged(index, up_to);
+  if (heard_) heard_(first, peer.sent.empty() ? UINT64_MAX : peer.sent.front().turn);
   release_settled();
+}
+
+std::vector<uint16_t> Replicator::one_of_each_group(const object::SlotSet& slots) const {
+  std::vector<uint16_t> chosen;
+  std::vector<bool> known(groups_.size() + 1);  // the last: slots that are not held here
+  for (unsigned number = 0; number < object::kSlots; ++number) {
+    const auto slot = static_cast<uint16_t>(number);
+    if (!slots.contains(slot)) continue;
+    const uint16_t group = map_ == nullptr ? kNoGroup : map_->group_of_slot[slot];
+    const size_t at = std::min<size_t>(group, groups_.size());
+    if (!known[at]) chosen.push_back(slot);
+    known[at] = true;
+  }
+  return chosen;
+}
+
+unsigned Replicator::copies(uint16_t slot, uint64_t turn) const {
+  const uint16_t number = map_ == nullptr ? kNoGroup : map_->group_of_slot[slot];
+  if (number == kNoGroup || turn > window_.last_turn()) return 0;
+  return static_cast<unsigned>(std::ranges::count_if(
+      groups_[number].peers, [&](PeerIndex peer) { return peers_[peer]->has(turn); }));
 }
 
 // A connection is made only when something is sent.
@@ -245,6 +277,9 @@ void Replicator::fall_behind(PeerIndex index, const char* why) {
                object::node_id_text(peer.id).substr(0, 12), why);
   ++statistics_.fell_behind;
   peer.behind = peer.silent = true;
+  if (peer.missed_to < peer.missed_from) peer.missed_from = UINT64_MAX;
+  if (!peer.sent.empty()) peer.missed_from = std::min(peer.missed_from, peer.sent.front().turn);
+  peer.missed_to = UINT64_MAX;
   peer.sent.clear();
   peer.sent_bytes = 0;
   begin_round(index);
@@ -285,10 +320,15 @@ void Replicator::told(PeerIndex index, uint64_t round, cluster::PeerCalls::Answe
     // In this order: what changes from here on is queued, what changed before is found by
     // comparing.
     peer.silent = false;
+    peer.missed_to = window_.last_turn();
+    window_.missed(index);
     peer.questions = 0;
     return bring_up(index);
   }
   if (told != CatchUp::Answer::done || peer.silent) return catch_up_later(index);
+  peer.missed_from = 1;
+  peer.missed_to = 0;
+  if (heard_) heard_(0, UINT64_MAX);
   if (!std::exchange(peer.behind, false)) return;
   ++statistics_.caught_up;
   spdlog::info("Node {} has caught up", object::node_id_text(peer.id).substr(0, 12));

@@ -41,6 +41,7 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
       replicator_(Replicator::Parts{parts.loop, calls_, parts.coordinator, parts.actors,
                                     parts.directory, this},
                   settings.replicator),
+      copy_waits_(parts.loop, calls_, replicator_),
       reads_(QuorumReads::Parts{calls_, parts.coordinator, replicator_, parts.actors},
              settings.reads),
       source_(repair::SlotSource::Parts{calls_, parts.random, parts.coordinator.store(),
@@ -118,11 +119,20 @@ void ShardCluster::give_up_on_suspects(const ClusterView& before) {
   }
 }
 
-std::optional<NodeId> ShardCluster::route(uint16_t slot, Access access) const {
+cluster::Quorum ShardCluster::quorum(QuorumChoice own) const {
+  cluster::Quorum quorum = view_->quorum();
+  if (own.empty()) [[likely]]
+    return quorum;
+  if (own.read != 0) quorum.read = std::min<unsigned>(own.read, quorum.replicas);
+  if (own.write != 0) quorum.write = std::min<unsigned>(own.write, quorum.replicas);
+  return quorum;
+}
+
+std::optional<NodeId> ShardCluster::route(uint16_t slot, Access access, QuorumChoice own) const {
   if (alone_) return {};
   // With R = 1 only the coordinator knows what is still on its way to W replicas.
-  const cluster::Quorum& quorum = view_->quorum();
-  const bool anywhere = quorum.read > 1 || quorum.read + quorum.write <= quorum.replicas;
+  const cluster::Quorum wanted = quorum(own);
+  const bool anywhere = wanted.read > 1 || wanted.read + wanted.write <= wanted.replicas;
   if (access == Access::read && anywhere) {
     const auto list = view_->preference_list(slot);
     if (std::ranges::find(list, view_->self()) != list.end()) return {};
@@ -132,22 +142,33 @@ std::optional<NodeId> ShardCluster::route(uint16_t slot, Access access) const {
   return view_->member(place).id;
 }
 
-runtime::Status ShardCluster::may_change(uint16_t slot) const {
+runtime::Status ShardCluster::may_change(uint16_t slot, QuorumChoice own) const {
   if (!view_->self_coordinates(slot)) {
     return runtime::fail("TRYAGAIN this node does not coordinate the slot of the key any more");
   }
-  return enough_replicas(slot, "the key");
+  return enough_replicas(slot, quorum(own).write, "the key");
 }
 
-runtime::Status ShardCluster::enough_replicas(uint16_t slot, std::string_view what) const {
-  const auto list = view_->preference_list(slot);
-  const auto healthy = static_cast<unsigned>(std::ranges::count_if(
-      list, [&](ClusterView::Place place) { return view_->member(place).healthy(); }));
-  if (healthy >= view_->quorum().write) return {};
+unsigned ShardCluster::healthy_replicas(uint16_t slot) const {
+  return static_cast<unsigned>(std::ranges::count_if(
+      view_->preference_list(slot),
+      [&](ClusterView::Place place) { return view_->member(place).healthy(); }));
+}
+
+runtime::Status ShardCluster::enough_replicas(uint16_t slot, unsigned write,
+                                              std::string_view what) const {
+  const unsigned healthy = healthy_replicas(slot);
+  if (healthy >= write) return {};
   return runtime::fail("NOQUORUM " + std::to_string(healthy) + " of " +
-                       std::to_string(list.size()) + " replicas of " + std::string(what) +
-                       " can be reached, " + std::to_string(view_->quorum().write) +
+                       std::to_string(view_->preference_list(slot).size()) + " replicas of " +
+                       std::string(what) + " can be reached, " + std::to_string(write) +
                        " are needed to write it");
+}
+
+bool ShardCluster::can_repair(uint16_t slot) const {
+  const auto list = view_->preference_list(slot);
+  return std::ranges::find(list, view_->self()) != list.end() &&
+         healthy_replicas(slot) >= view_->quorum().write;
 }
 
 bool ShardCluster::coordinates(const object::SlotSet& slots) const {
@@ -163,7 +184,7 @@ runtime::Status ShardCluster::enough_replicas(const object::SlotSet& slots) cons
   for (unsigned slot = 0; slot < object::kSlots; ++slot) {
     const auto number = static_cast<uint16_t>(slot);
     if (!slots.contains(number)) continue;
-    auto enough = enough_replicas(number, "slot " + std::to_string(slot));
+    auto enough = enough_replicas(number, view_->quorum().write, "slot " + std::to_string(slot));
     if (!enough) return enough;
   }
   return {};
@@ -176,58 +197,72 @@ runtime::Status ShardCluster::may_change(const object::SlotSet& slots) const {
   return enough_replicas(slots);
 }
 
-void ShardCluster::admit(const object::Key& key, Access access, ShardCoordinator::Run run) {
+void ShardCluster::admit(const object::Key& key, Access access, QuorumChoice own,
+                         ShardCoordinator::Run run) {
   if (alone_) return coordinator_.when_ready(key, std::move(run));
   if (access == Access::change) {
-    if (auto status = may_change(key.slot); !status) return run(std::move(status));
+    if (auto status = may_change(key.slot, own); !status) return run(std::move(status));
   }
-  if (coordinator_.ready({&key, 1})) return admit_ready(key, access, std::move(run));
+  if (coordinator_.ready({&key, 1})) return admit_ready(key, access, own, std::move(run));
   coordinator_.when_ready(
-      key, [this, key, access, run = std::move(run)](runtime::Status status) mutable {
+      key, [this, key, access, own, run = std::move(run)](runtime::Status status) mutable {
         if (!status) return run(std::move(status));
-        admit_ready(key, access, std::move(run));
+        admit_ready(key, access, own, std::move(run));
       });
 }
 
-void ShardCluster::admit_ready(const object::Key& key, Access access, ShardCoordinator::Run run) {
-  if (access == Access::read) return reads_.check(key, view_->quorum().read, std::move(run));
+void ShardCluster::admit_ready(const object::Key& key, Access access, QuorumChoice own,
+                               ShardCoordinator::Run run) {
+  if (access == Access::read) return reads_.check(key, quorum(own).read, std::move(run));
   if (runtime::mutant(runtime::Mutant::blind_coordinator)) return run({});
   if (settled_.settled(key.slot)) {
     replicator_.rely(key.slot);
     return run({});
   }
-  if (settled_.promised(key.slot)) return admit_by_promise(key, std::move(run));
-  if (!settles_ || !settled_.worth_waiting(key.slot)) return admit_by_read(key, std::move(run));
-  settled_.when_promised(
-      key.slot, [this, key, run = std::move(run)]() mutable { admit_change(key, std::move(run)); });
+  if (settled_.promised(key.slot)) return admit_by_promise(key, own, std::move(run));
+  const bool waits = settles_ && settled_.worth_waiting(key.slot);
+  if (!waits) return admit_by_read(key, own, std::move(run));
+  settled_.when_promised(key.slot, [this, key, own, run = std::move(run)]() mutable {
+    admit_change(key, own, std::move(run));
+  });
 }
 
 // What the last coordinator has changed until it promised the slot, it has itself.
-void ShardCluster::admit_by_promise(const object::Key& key, ShardCoordinator::Run run) {
-  const auto list = view_->preference_list(key.slot);
-  const auto healthy = static_cast<unsigned>(std::ranges::count_if(
-      list, [&](ClusterView::Place place) { return view_->member(place).healthy(); }));
-  reads_.check(key, std::max(healthy, view_->quorum().read),
-               [this, key, run = std::move(run)](runtime::Status agreed) mutable {
-                 if (agreed) agreed = may_change(key.slot);
+void ShardCluster::admit_by_promise(const object::Key& key, QuorumChoice own,
+                                    ShardCoordinator::Run run) {
+  reads_.check(key, std::max(healthy_replicas(key.slot), quorum_before_change(key.slot, own)),
+               [this, key, own, run = std::move(run)](runtime::Status agreed) mutable {
+                 if (agreed) agreed = may_change(key.slot, own);
                  if (!agreed) return run(std::move(agreed));
-                 if (!settled_.promised(key.slot)) return admit_change(key, std::move(run));
+                 if (!settled_.promised(key.slot)) return admit_change(key, own, std::move(run));
                  replicator_.rely(key.slot);
                  run({});
                });
 }
 
 // Again, after a wait.
-void ShardCluster::admit_change(const object::Key& key, ShardCoordinator::Run run) {
-  admit(key, Access::change, std::move(run));
+void ShardCluster::admit_change(const object::Key& key, QuorumChoice own,
+                                ShardCoordinator::Run run) {
+  admit(key, Access::change, own, std::move(run));
 }
 
-void ShardCluster::admit_by_read(const object::Key& key, ShardCoordinator::Run run) {
-  reads_.check(key, view_->quorum().read,
-               [this, slot = key.slot, run = std::move(run)](runtime::Status agreed) mutable {
-                 if (agreed) agreed = may_change(slot);
+void ShardCluster::admit_by_read(const object::Key& key, QuorumChoice own,
+                                 ShardCoordinator::Run run) {
+  reads_.check(key, quorum_before_change(key.slot, own),
+               [this, slot = key.slot, own, run = std::move(run)](runtime::Status agreed) mutable {
+                 if (agreed) agreed = may_change(slot, own);
                  run(std::move(agreed));
                });
+}
+
+// Who wants less than the cluster's W wants to write where the others cannot be reached; what they
+// have must be read only if they can.
+unsigned ShardCluster::quorum_before_change(uint16_t slot, QuorumChoice own) const {
+  const cluster::Quorum wanted = quorum(own);
+  const bool gives_way = own.read == 0 && own.write != 0 && wanted.write < view_->quorum().write;
+  if (!gives_way) [[likely]]
+    return wanted.read;
+  return std::min(wanted.read, std::max(wanted.write, healthy_replicas(slot)));
 }
 
 void ShardCluster::end_turn() {

@@ -56,6 +56,22 @@ const Version* winner(const Object& object, const ActorTable& actors) {
   return best;
 }
 
+CausalContext losers(const Object& object, const ActorTable& actors) {
+  CausalContext dots;
+  const StringState state = StringState::of(object, actors);
+  if (state.winner == nullptr) return dots;
+  for (const Version& version : object.find("")->versions) {
+    if (!holds_value(version) || &version == state.winner) continue;
+    const auto baseline = Baseline::decode(version.baseline.view());
+    const bool counts = baseline && !baseline->absorbed.later_than(state.erased).empty();
+    const uint64_t own_ms = state.winner->expiry_ms;
+    const bool lasts =
+        same_value(version, *state.winner) && longer(own_ms, version.expiry_ms) != own_ms;
+    if (!counts && !lasts) dots.add(version.dot);
+  }
+  return dots;
+}
+
 std::size_t count_values(const Object& object) {
   const Element* string = object.find("");
   if (string == nullptr) return 0;

@@ -1,5 +1,6 @@
 #include "redis/batch_run.h"
 
+#include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <utility>
 
@@ -12,6 +13,7 @@ constexpr std::string_view kUncertain =
     "-UNCERTAIN the write is on too few replicas to be promised and may take effect\r\n";
 constexpr std::string_view kUncertainRead =
     "-UNCERTAIN the key is being written and what was read may not have taken effect\r\n";
+constexpr uint64_t kOwnQuorumUs = 2'000'000;
 
 struct ByKey {
   using is_avalanching = void;
@@ -68,31 +70,36 @@ void BatchRun::run(size_t i, const runtime::Status& status) {
 
 void BatchRun::start_in_cluster() {
   next_of_key_.assign(size(), kNone);
-  std::vector<coordinator::Access> access(size());
   std::vector<uint32_t> firsts;
-  boost::unordered_flat_map<const object::Key*, std::pair<uint32_t, uint32_t>, ByKey, ByKey>
-      chains;  // first, last
+  boost::unordered_flat_map<const object::Key*, uint32_t, ByKey, ByKey> lasts;
   for (uint32_t i = 0; i < size(); ++i) {
-    access[i] = access_of(request(i));
-    const auto [at, fresh] = chains.try_emplace(request(i).keys.data(), i, i);
+    const auto [at, fresh] = lasts.try_emplace(request(i).keys.data(), i);
     if (fresh) {
       firsts.push_back(i);
-      continue;
+    } else {
+      next_of_key_[std::exchange(at->second, i)] = i;
     }
-    next_of_key_[std::exchange(at->second.second, i)] = i;
-    if (access[i] == coordinator::Access::change) access[at->second.first] = access[i];
   }
-  for (const uint32_t first : firsts) {
-    const bool changes = access[first] == coordinator::Access::change;
-    for (uint32_t i = first; changes && i != kNone; i = next_of_key_[i]) {
-      extents_[i].of_change = true;
-    }
-    engine_.shard_cluster()->admit(
-        request(first).keys[0], access[first],
-        [self = shared_from_this(), first](const runtime::Status& status) {
-          self->run_chain(first, status, Admitted::as_it_may);
-        });
+  for (const uint32_t first : firsts) admit_chain(first);
+}
+
+bool BatchRun::in_chain(size_t i, size_t first) const {
+  return i != kNone && request(i).quorums == request(first).quorums;
+}
+
+void BatchRun::admit_chain(size_t first) {
+  coordinator::Access access = coordinator::Access::read;
+  for (size_t i = first; in_chain(i, first); i = next_of_key_[i]) {
+    if (access_of(request(i)) == coordinator::Access::change) access = access_of(request(i));
   }
+  const bool changes = access == coordinator::Access::change;
+  for (size_t i = first; changes && in_chain(i, first); i = next_of_key_[i]) {
+    extents_[i].of_change = true;
+  }
+  engine_.shard_cluster()->admit(request(first).keys[0], access, request(first).quorums,
+                                 [self = shared_from_this(), first](const runtime::Status& status) {
+                                   self->run_chain(first, status, Admitted::as_it_may);
+                                 });
 }
 
 void BatchRun::run_chain(size_t first, const runtime::Status& status, Admitted how) {
@@ -102,19 +109,45 @@ void BatchRun::run_chain(size_t first, const runtime::Status& status, Admitted h
                       cluster.relies_on_promises(key.slot);
   const uint64_t changes = cluster.replicator().changes_made();
   const size_t written = replies_.size();
-  for (size_t i = first; i != kNone; i = next_of_key_[i]) run(i, status);
+  for (size_t i = first; in_chain(i, first); i = next_of_key_[i]) {
+    has_own_quorum(i) && status ? run_with_own_quorum(i) : run(i, status);
+  }
   if (relies && cluster.replicator().changes_made() == changes) {
     replies_.truncate(written);
-    return cluster.admit_by_read(key, [self = shared_from_this(), first](const auto& admitted) {
-      self->run_chain(first, admitted, Admitted::by_read);
-    });
+    return cluster.admit_by_read(key, request(first).quorums,
+                                 [self = shared_from_this(), first](const auto& admitted) {
+                                   self->run_chain(first, admitted, Admitted::by_read);
+                                 });
   }
-  for (size_t i = first; i != kNone;) {
+  size_t i = first;
+  do {
     const size_t next = next_of_key_[i];
     one_ended();
     i = next;
+  } while (in_chain(i, first));
+  if (i != kNone) admit_chain(i);
+}
+
+bool BatchRun::has_own_quorum(size_t i) const {
+  return request(i).quorums.write != 0 && access_of(request(i)) == coordinator::Access::change;
+}
+
+void BatchRun::run_with_own_quorum(size_t i) {
+  coordinator::ShardCluster& cluster = *engine_.shard_cluster();
+  const unsigned write = cluster.quorum(request(i).quorums).write;
+  const uint64_t before = engine_.store().journal().end_position();
+  cluster.replicator().lower_write_quorum(write);
+  run(i, {});
+  cluster.replicator().lower_write_quorum(coordinator::Replicator::kWriteQuorumOfCluster);
+  if (engine_.store().journal().end_position() != before) {  // else it has only read
+    turn_ = cluster.replicator().turn_of_last_change();
+    needs_.push_back({request(i).keys[0].slot, write - 1});
+    changed_by_.push_back(static_cast<uint32_t>(i));
+    extents_[i].needs_less = write < cluster.quorum({}).write;
   }
 }
+
+// ---- the end
 
 void BatchRun::one_ended() {
   if (--missing_ != 0) return;
@@ -125,19 +158,38 @@ void BatchRun::one_ended() {
   if (!engine_.clustered()) {
     return engine_.coordinator().after_turn(*receiver_, std::move(ended));
   }
-  engine_.coordinator().after_turn(
-      engine_.loop(),
-      [this, ended = std::move(ended), end = engine_.store().journal().end_position()]() mutable {
-        const auto& window = engine_.shard_cluster()->replicator().window();
-        uncertain_ = window.given_up(begin_, end);
-        receiver_->post(std::move(ended));
-      });
+  end_in_cluster(std::move(ended));
+}
+
+void BatchRun::end_in_cluster(runtime::Task ended) {
+  auto answer = [this, ended = std::move(ended),
+                 end = engine_.store().journal().end_position()]() mutable {
+    uncertain_ = engine_.shard_cluster()->replicator().window().given_up(begin_, end);
+    if (!needs_.empty()) return wait_for_own_quorums(std::move(ended));
+    receiver_->post(std::move(ended));
+  };
+  const bool all_need_less = std::ranges::all_of(extents_, &Reply::needs_less);
+  if (all_need_less) return engine_.coordinator().after_journal(std::move(answer));
+  engine_.coordinator().after_turn(engine_.loop(), std::move(answer));
+}
+
+void BatchRun::wait_for_own_quorums(runtime::Task ended) {
+  coordinator::CopyWaits& waits = engine_.shard_cluster()->copy_waits();
+  waits.wait(needs_, turn_, kOwnQuorumUs,
+             [this, &waits, ended = std::move(ended)](bool reached) mutable {
+               for (size_t i = 0; !reached && i < needs_.size(); ++i) {
+                 extents_[changed_by_[i]].uncertain = !waits.reached({needs_[i]}, turn_);
+               }
+               receiver_->post(std::move(ended));
+             });
 }
 
 std::string_view BatchRun::reply(size_t i) const {
   const Reply& reply = extents_[i];
   const auto bytes = replies_.view().substr(reply.begin, reply.end - reply.begin);
-  if (!uncertain_ || !reply.of_change || bytes.starts_with('-')) return bytes;
+  const bool of_cluster = uncertain_ && reply.of_change && !reply.needs_less;
+  const bool uncertain = of_cluster || reply.uncertain;
+  if (!uncertain || bytes.starts_with('-')) return bytes;
   const bool changes = access_of(request(i)) == coordinator::Access::change;
   return changes ? kUncertain : kUncertainRead;
 }

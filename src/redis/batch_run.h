@@ -4,8 +4,13 @@
 // Whoever collects them calls add(); from start() on it belongs to the shard's thread until `ended`
 // is called there, once, when all have run and what they changed may be answered for; then to
 // whoever reads the replies. Requests for one key run in the order in which they were added; in a
-// cluster, where a key must be admitted first (ShardCluster::admit), they share that: they are a
-// chain. A chain that was admitted without a read and then changed nothing runs again after one.
+// cluster, where a key must be admitted first (ShardCluster::admit), those that follow each other
+// with the same quorums share that: they are a chain. A chain that was admitted without a read and
+// then changed nothing runs again after one.
+//
+// Replies wait for W copies: the cluster's, which is one position of the journal for all of them
+// (ShardCoordinator::answerable), and the request's own, which CopyWaits counts; for that alone if
+// it is less.
 #pragma once
 
 #include <memory>
@@ -49,14 +54,22 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   struct Reply {
     size_t begin = 0, end = 0;  // in replies_
     bool of_change = false;     // of a chain that changes its key
+    bool uncertain = false;     // its own W was not reached
+    bool needs_less = false;    // its own W is less than the cluster's
   };
 
   void prefetch() const;
   void run_one(size_t i);
   void run(size_t i, const runtime::Status& status);
   void start_in_cluster();
+  bool in_chain(size_t i, size_t first) const;
+  void admit_chain(size_t first);
   void run_chain(size_t first, const runtime::Status& status, Admitted how);
+  void run_with_own_quorum(size_t i);
+  bool has_own_quorum(size_t i) const;
   void one_ended();
+  void end_in_cluster(runtime::Task ended);
+  void wait_for_own_quorums(runtime::Task ended);
 
   ShardEngine& engine_;
   RequestCopies requests_;
@@ -67,6 +80,9 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   size_t missing_ = 0;
   uint64_t begin_ = 0;  // journal position
   bool uncertain_ = false;
+  coordinator::CopyWaits::Needs needs_;  // of changes with a W of their own …
+  std::vector<uint32_t> changed_by_;     // … which these requests made
+  uint64_t turn_ = 0;                    // of the last of them
   runtime::Executor* receiver_ = nullptr;
   runtime::Task ended_;
 };

@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint64_t kRetryUs = 20'000;
 
+constexpr std::string_view kMayBeDone = "-UNCERTAIN ";
 constexpr std::string_view kNoAnswer =
     "-UNCERTAIN the coordinator of the key does not answer; the write may take effect\r\n";
 constexpr std::string_view kUnreachable =
@@ -20,7 +21,7 @@ constexpr std::string_view kUnreachable =
 
 Destination ClusterBatch::destination_of(ShardEngine& engine, const Request& request) {
   const uint16_t slot = request.keys[0].slot;
-  return {engine.shard_cluster()->route(slot, access_of(request)),
+  return {engine.shard_cluster()->route(slot, access_of(request), request.quorums),
           engine.coordinator().shard_of(slot)};
 }
 
@@ -80,24 +81,33 @@ void ClusterBatch::answered(cluster::PeerCalls::Answer answer) {
     if (unseen || access_of(run_->request(i)) == coordinator::Access::read) {
       try_again(i, kUnreachable);
     } else {
-      items_[i].sink->replied(kNoAnswer);
+      finish(i, kNoAnswer);
     }
   }
 }
 
 void ClusterBatch::replied(size_t i, std::string_view reply) {
   if (reply.starts_with(kTryAgain)) return try_again(i, reply);
+  finish(i, reply);
+}
+
+void ClusterBatch::finish(size_t i, std::string_view reply) {
+  const Request& request = run_->request(i);
+  const bool refused = reply.starts_with('-') && !reply.starts_with(kMayBeDone);
+  if (access_of(request) == coordinator::Access::change && !refused) {
+    written_->note(to_.node, request.keys[0].slot);
+  }
   items_[i].sink->replied(reply);
 }
 
 void ClusterBatch::try_again(size_t i, std::string_view reply) {
   if (home_.loop().clock().monotonic_us() + kRetryUs > items_[i].deadline_us) {
-    return items_[i].sink->replied(reply);
+    return finish(i, reply);
   }
   home_.run_after(kRetryUs, [self = shared_from_this(), i] {
     const Request& request = self->run_->request(i);
-    const auto batch =
-        std::make_shared<ClusterBatch>(self->home_, destination_of(self->home_, request));
+    const auto batch = std::make_shared<ClusterBatch>(
+        self->home_, destination_of(self->home_, request), self->written_);
     batch->add(request, self->items_[i].sink, self->items_[i].deadline_us);
     batch->send();
   });

@@ -40,8 +40,12 @@ class ClusterBatch : public std::enable_shared_from_this<ClusterBatch> {
   // Where the request belongs now.
   static Destination destination_of(ShardEngine& engine, const Request& request);
 
-  ClusterBatch(ShardEngine& home, const Destination& to)
-      : home_(home), to_(to), run_(std::make_shared<BatchRun>(home.engine(to.shard))) {}
+  // `written` is told of changes that were made, or may have been, and by whom.
+  ClusterBatch(ShardEngine& home, const Destination& to, std::shared_ptr<WrittenSlots> written)
+      : home_(home),
+        to_(to),
+        run_(std::make_shared<BatchRun>(home.engine(to.shard))),
+        written_(std::move(written)) {}
 
   const Destination& destination() const { return to_; }
   void add(const Request& request, std::shared_ptr<ReplySink> sink, uint64_t deadline_us) {
@@ -61,11 +65,13 @@ class ClusterBatch : public std::enable_shared_from_this<ClusterBatch> {
   void ask();
   void answered(cluster::PeerCalls::Answer answer);
   void replied(size_t i, std::string_view reply);
+  void finish(size_t i, std::string_view reply);
   void try_again(size_t i, std::string_view reply);
 
   ShardEngine& home_;
   const Destination to_;
   std::shared_ptr<BatchRun> run_;  // not while it runs; of another node only the requests
+  std::shared_ptr<WrittenSlots> written_;
   std::vector<Item> items_;
 };
 

@@ -159,6 +159,7 @@ void reset_command(CommandContext& context) {
   client.protocol = 2;
   client.authenticated = context.engine.settings().password.empty();
   client.no_evict = client.no_touch = false;
+  client.quorums = {};
   client.name.clear();
   context.reply.simple("RESET");
 }

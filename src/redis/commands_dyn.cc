@@ -1,11 +1,15 @@
-// What Quorate's own commands tell operators of the cluster. Source: DESIGN section 10.
+// What Quorate's own commands tell operators of the cluster, and the quorums of a connection.
+// Source: DESIGN section 10.
 #include <algorithm>
 #include <fmt/format.h>
 #include <string>
+#include <utility>
 
 #include "quorate/redis/cluster_replies.h"
+#include "quorate/redis/command_table.h"
 #include "quorate/redis/shard_engine.h"
 
+#include "redis/dyn_options.h"
 #include "redis/handlers.h"
 
 namespace quorate::redis {
@@ -117,6 +121,35 @@ void dyn_preflist_command(CommandContext& context) {
     reply.integer(node.address.port);
     reply.bulk(text_of(node.liveness));
   }
+}
+
+// As options are checked before any takes effect, so both numbers are.
+void dyn_quorum_command(CommandContext& context) {
+  const Args args = context.args;
+  coordinator::QuorumChoice& own = context.client->quorums;
+  if (args.size() == 1) {
+    const cluster::Quorum& configured = context.engine.cluster().view().configured();
+    context.reply.map(2);
+    write_number(context.reply, "R", own.read != 0 ? own.read : configured.read);
+    write_number(context.reply, "W", own.write != 0 ? own.write : configured.write);
+    return;
+  }
+  if (args.size() == 2 && same_name(args[1], "DEFAULT")) {
+    own = {};
+    return context.reply.ok();
+  }
+  const auto options = parse_dyn_options(args, 1, DynOptions::kRead | DynOptions::kWrite);
+  if (!options) return context.reply.error(kSyntaxError);
+  coordinator::QuorumChoice wanted;
+  for (const auto& [argument, quorum] : {std::pair(options->read_argument, &wanted.read),
+                                         std::pair(options->write_argument, &wanted.write)}) {
+    if (argument == 0) continue;
+    const auto number = quorum_argument(context, argument);
+    if (!number) return;
+    *quorum = *number;
+  }
+  own = own.with(wanted);
+  context.reply.ok();
 }
 
 }  // namespace quorate::redis

@@ -157,6 +157,9 @@ void dyn_put_command(CommandContext& context) {
 }
 
 void dyn_del_command(CommandContext& context) {
+  const auto options = parse_dyn_options(context.args, kContextArgument + 1, DynOptions::kWrite);
+  if (!options) return context.reply.error(kSyntaxError);
+  if (options->write_argument != 0 && !quorum_argument(context, options->write_argument)) return;
   const auto given = context_argument(context);
   if (!given) return;
   KeyRef key = context.open(0);

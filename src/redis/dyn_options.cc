@@ -3,6 +3,8 @@
 #include <array>
 #include <fmt/format.h>
 
+#include "quorate/cluster/ring.h"
+#include "quorate/object/counter.h"
 #include "quorate/redis/command_table.h"
 #include "quorate/redis/shard_engine.h"
 
@@ -41,11 +43,22 @@ std::optional<DynOptions> parse_dyn_options(Args args, size_t begin, unsigned al
   return options;
 }
 
-std::optional<unsigned> quorum_argument(CommandContext& context, size_t index) {
+coordinator::QuorumChoice quorums_of_call(Args args, size_t begin, unsigned allowed) {
+  const auto options = parse_dyn_options(args, begin, allowed);
+  if (!options) return {};
+  const auto number = [&](size_t index) -> uint8_t {
+    if (index == 0) return 0;
+    const int64_t value = object::parse_integer(args[index]).value_or(0);
+    return value >= 1 && value <= cluster::Ring::kReplicasMax ? static_cast<uint8_t>(value) : 0;
+  };
+  return {number(options->read_argument), number(options->write_argument)};
+}
+
+std::optional<uint8_t> quorum_argument(CommandContext& context, size_t index) {
   const auto value = integer_argument(context, index);
   if (!value) return std::nullopt;
-  const unsigned replicas = context.engine.cluster().view().quorum().replicas;
-  if (*value >= 1 && *value <= replicas) return static_cast<unsigned>(*value);
+  const unsigned replicas = context.engine.cluster().view().configured().replicas;
+  if (*value >= 1 && *value <= replicas) return static_cast<uint8_t>(*value);
   context.reply.error(fmt::format("ERR {} must be between 1 and {}, the number of replicas",
                                   same_name(context.args[index - 1], "R") ? "R" : "W", replicas));
   return std::nullopt;

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "quorate/coordinator/quorum_choice.h"
+
 #include "redis/arguments.h"
 
 namespace quorate::redis {
@@ -23,7 +25,10 @@ struct DynOptions {
 // error.
 std::optional<DynOptions> parse_dyn_options(Args args, size_t begin, unsigned allowed);
 
-// A quorum, 1 to as many replicas as there are. If empty, the error is written.
-std::optional<unsigned> quorum_argument(CommandContext& context, size_t index);
+// What a call asks for; what makes no sense is left out, its handler will say so.
+coordinator::QuorumChoice quorums_of_call(Args args, size_t begin, unsigned allowed);
+
+// A quorum, 1 to as many replicas as there may be. If empty, the error is written.
+std::optional<uint8_t> quorum_argument(CommandContext& context, size_t index);
 
 }  // namespace quorate::redis

@@ -113,6 +113,9 @@ void cluster_saveconfig_command(CommandContext& context);
 void cluster_shards_command(CommandContext& context);
 void cluster_slots_command(CommandContext& context);
 
+// commands_wait.cc
+void wait_command(CommandContext& context);
+
 // commands_dyn.cc
 void dyn_members_command(CommandContext& context);
 void dyn_preflist_command(CommandContext& context);
@@ -122,6 +125,7 @@ void dyn_ring_command(CommandContext& context);
 void dyn_del_command(CommandContext& context);
 void dyn_get_command(CommandContext& context);
 void dyn_put_command(CommandContext& context);
+void dyn_quorum_command(CommandContext& context);
 void dyn_siblings_command(CommandContext& context);
 
 // info.cc

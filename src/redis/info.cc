@@ -29,6 +29,7 @@ void add_statistics(EngineStatistics& to, const EngineStatistics& from) {
   to.error_replies += from.error_replies;
   to.siblings_made += from.siblings_made;
   to.siblings_refused += from.siblings_refused;
+  to.siblings_superseded += from.siblings_superseded;
   to.commands_per_s += from.commands_per_s;
   to.input_bytes_per_s += from.input_bytes_per_s;
   to.output_bytes_per_s += from.output_bytes_per_s;

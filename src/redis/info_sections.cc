@@ -239,6 +239,7 @@ void write_siblings(const NodeFacts& facts, InfoSection& out) {
   out.field("siblings_seen", facts.shards.siblings_seen);
   out.field("siblings_made", facts.shards.engine.siblings_made);
   out.field("siblings_refused", facts.shards.engine.siblings_refused);
+  out.field("siblings_superseded", facts.shards.engine.siblings_superseded);
 }
 
 void write_keyspace(const NodeFacts& facts, InfoSection& out) {

@@ -1,14 +1,23 @@
 #include "redis/peer_requests.h"
 
+#include <algorithm>
 #include <vector>
 
+#include "quorate/cluster/ring.h"
 #include "quorate/object/codec.h"
 
 namespace quorate::redis {
 namespace {
 
-constexpr uint8_t kResp3 = 1, kNoTouch = 2;
-constexpr uint8_t kFlags = kResp3 | kNoTouch;
+constexpr uint8_t kResp3 = 1, kNoTouch = 2, kOwnQuorums = 4;
+constexpr uint8_t kFlags = kResp3 | kNoTouch | kOwnQuorums;
+
+coordinator::QuorumChoice decode_quorums(object::ByteReader& in) {
+  const uint8_t read = in.byte(), write = in.byte();
+  const coordinator::QuorumChoice quorums{read, write};
+  if (quorums.empty() || std::max(read, write) > cluster::Ring::kReplicasMax) in.reject();
+  return quorums;
+}
 
 // A request that a peer may have run here: of data, with one key of this shard.
 bool decode_single(object::ByteReader& in, BatchRun& run, std::vector<std::string_view>& args) {
@@ -33,7 +42,12 @@ void encode_request(const Request& request, std::string& out) {
   object::ByteWriter writer(out);
   writer.varint(request.db);
   writer.byte(static_cast<uint8_t>((request.protocol == 3 ? kResp3 : 0) |
-                                   (request.no_touch ? kNoTouch : 0)));
+                                   (request.no_touch ? kNoTouch : 0) |
+                                   (request.quorums.empty() ? 0 : kOwnQuorums)));
+  if (!request.quorums.empty()) {
+    writer.byte(request.quorums.read);
+    writer.byte(request.quorums.write);
+  }
   writer.varint(request.args.size());
   for (const std::string_view arg : request.args) writer.sized(arg);
 }
@@ -42,6 +56,8 @@ std::optional<Request> decode_request(object::ByteReader& in, ShardEngine& engin
                                       std::vector<std::string_view>& args) {
   const uint64_t db = in.varint();
   const uint8_t flags = in.byte();
+  const bool own_quorums = (flags & kOwnQuorums) != 0;
+  const auto quorums = own_quorums ? decode_quorums(in) : coordinator::QuorumChoice{};
   args.clear();
   for (uint64_t left = in.count(1); left > 0; --left) args.push_back(in.sized());
   const bool here = db < engine.store().shape().databases;
@@ -52,6 +68,7 @@ std::optional<Request> decode_request(object::ByteReader& in, ShardEngine& engin
   request.db = static_cast<uint16_t>(db);
   request.protocol = (flags & kResp3) != 0 ? 3 : 2;
   request.no_touch = (flags & kNoTouch) != 0;
+  request.quorums = quorums;
   const bool known = request.spec != nullptr && request.spec->handler != nullptr &&
                      request.spec->arity_fits(args.size());
   if (!known) return std::nullopt;

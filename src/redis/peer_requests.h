@@ -1,7 +1,8 @@
 // Requests on their way to the node that coordinates their key, and the replies on their way back
 // (DESIGN 8): what one node's redis room says to another's.
 //
-//   question = request …      request = db varint, flags u8, arguments varint, argument …
+//   question = request …      request = db varint, flags u8, quorums, arguments varint, argument …
+//                             quorums = nothing, or R u8, W u8 if a flag says so; 0: the cluster's
 //   answer   = reply …        reply   = bytes as the client gets them, sized
 //
 // Replies stand in the order of the requests. A reply that begins with -TRYAGAIN says that nothing

@@ -1,4 +1,5 @@
-// Looking a key up for a command that reads it: counted as a hit or a miss, as Redis counts.
+// Looking a key up for a command that reads it: counted as a hit or a miss, as Redis counts. Where
+// conflict-policy says that the last write wins, siblings that it meets are superseded first.
 //
 // Commands that look a key up only to change it use CommandContext::open(). Thread: the shard's.
 #pragma once
@@ -8,8 +9,13 @@
 
 namespace quorate::redis {
 
-inline const coordinator::KeyRef& counted(CommandContext& context, const coordinator::KeyRef& key) {
+// Supersedes what loses, by the policy for the key, if that change can be made here and now.
+void resolve_conflict(CommandContext& context, coordinator::KeyRef& key);
+
+inline coordinator::KeyRef counted(CommandContext& context, coordinator::KeyRef key) {
   EngineStatistics& statistics = context.engine.statistics();
+  if (key.exists && key.entry->form() == storage::Form::encoded) [[unlikely]]
+    resolve_conflict(context, key);
   ++(key.exists ? statistics.keyspace_hits : statistics.keyspace_misses);
   return key;
 }

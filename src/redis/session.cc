@@ -47,7 +47,8 @@ void Session::close() {
 }
 
 size_t Session::memory_bytes() const {
-  return sizeof(Session) + input_.capacity() + out_.capacity() + in_flight_.capacity();
+  return sizeof(Session) + input_.capacity() + out_.capacity() + in_flight_.capacity() +
+         client_.written.memory_bytes();
 }
 
 void Session::update_limits() {
@@ -118,8 +119,8 @@ size_t Session::run_requests(const RequestBatch& batch, size_t first, size_t end
   processing_ = true;
   for (size_t i = first; i < end; ++i) {
     const RequestBatch::Item& item = batch.item(i);
-    const Request request{item.spec,  batch.args(item), batch.keys(item),
-                          client_.db, client_.protocol, client_.no_touch};
+    const Request request{item.spec,        batch.args(item), batch.keys(item), client_.db,
+                          client_.protocol, client_.no_touch, client_.quorums};
     if (item.bad_keys) {
       if (check(request, reply_place())) {
         ReplyWriter(reply_place(), client_.protocol)
@@ -223,6 +224,7 @@ Session::Next Session::run_request(const Request& request) {
   if (request.keys.empty()) {
     if (waits_for_all(request) && !pending_.empty()) return Next::stop;
     if (engine_.clustered() && is_gathered(*request.spec)) [[unlikely]] {
+      if (request.spec->has(command_flag::kWrite)) client_.written.note_everywhere();
       answer_from_cluster(engine_, request, defer());
       return Next::go_on;
     }
@@ -273,7 +275,9 @@ void Session::run_here(const Request& request, OutputBuffer& out) {
   std::function<Finish()> deferred;
   if (request.keys.empty()) deferred = [this] { return defer(); };
   engine_.run(request, out, &client_, std::move(deferred));
-  if (request.spec->has(command_flag::kWrite) || engine_.coordinator().syncs_always()) {
+  const bool writes = request.spec->has(command_flag::kWrite);
+  if (writes) client_.written.note_everywhere();  // for when there are other nodes
+  if (writes || engine_.coordinator().syncs_always()) {
     answerable_at_ = engine_.store().journal().end_position();
   }
   if (request.spec->has(command_flag::kNoAuth)) update_limits();

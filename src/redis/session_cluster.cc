@@ -37,6 +37,14 @@ class Session::Place : public ReplySink {
 };
 
 Session::Next Session::run_in_cluster(const Request& request) {
+  if (request.spec->quorums == nullptr) [[likely]]
+    return send_home(request);
+  Request own = request;
+  own.quorums = request.quorums.with(request.spec->quorums(request.args));
+  return send_home(own);
+}
+
+Session::Next Session::send_home(const Request& request) {
   if (request.keys.size() == 1) {
     if (in_earlier_flight(request.keys[0])) return Next::stop;
     add_to_cluster(request, std::make_shared<Place>(shared_from_this(), request));
@@ -69,7 +77,8 @@ void Session::add_to_cluster(const Request& request, std::shared_ptr<ReplySink> 
         cluster_batches_, [&](const auto& batch) { return batch->destination() == to; });
     flight.batch = static_cast<size_t>(known - cluster_batches_.begin());
     if (known == cluster_batches_.end()) {
-      cluster_batches_.push_back(std::make_shared<ClusterBatch>(engine_, to));
+      cluster_batches_.push_back(std::make_shared<ClusterBatch>(
+          engine_, to, std::shared_ptr<WrittenSlots>(shared_from_this(), &client_.written)));
     }
   }
   ++flight.requests;

@@ -193,6 +193,7 @@ void ShardEngine::close_idle_sessions() {
   for (const auto& [id, session] : sessions_) {
     session->enforce_output_limit();
     const uint64_t last = session->client().last_command_ms;
+    if (session->blocked_) continue;  // it waits for an answer
     if (settings_.idle_timeout_s != 0 && now > last + settings_.idle_timeout_s * 1000) {
       idle.push_back(session);
     }

@@ -10,6 +10,7 @@ namespace quorate::redis {
 namespace {
 
 using arg_flag::kOptional;
+using command_flag::kBlocking;
 using command_flag::kFast;
 using command_flag::kReadonly;
 using command_flag::kTouchesArbitraryKeys;
@@ -104,6 +105,11 @@ constexpr ArgSpec kScanArguments[] = {
     {.name = "pattern", .type = ArgType::pattern, .token = "MATCH", .flags = kOptional},
     {.name = "count", .type = ArgType::integer, .token = "COUNT", .flags = kOptional},
     {.name = "type", .token = "TYPE", .since = "6.0.0", .flags = kOptional},
+};
+
+constexpr ArgSpec kWaitArguments[] = {
+    {.name = "numreplicas", .type = ArgType::integer},
+    {.name = "timeout", .type = ArgType::integer},
 };
 
 constexpr CommandSpec kGenericCommands[] = {
@@ -344,6 +350,18 @@ constexpr CommandSpec kGenericCommands[] = {
      .per_key = "unlink",
      .combine = Combine::sum,
      .handler = &del_command},
+    {.name = "wait",
+     .summary = "Blocks until the asynchronous replication of all preceding write commands sent by "
+                "the connection is completed.",
+     .since = "3.0.0",
+     .group = "generic",
+     .complexity = "O(1)",
+     .arity = 3,
+     .flags = kBlocking,
+     .categories = acl_category::kConnection,
+     .tips = kLeastOfAllShardsTips,
+     .arguments = kWaitArguments,
+     .handler = &wait_command},
 };
 
 }  // namespace

@@ -38,6 +38,8 @@ inline constexpr std::string_view kSumOverShardsTips[] = {"request_policy:multi_
                                                           "response_policy:agg_sum"};
 inline constexpr std::string_view kSumOfAllShardsTips[] = {"request_policy:all_shards",
                                                            "response_policy:agg_sum"};
+inline constexpr std::string_view kLeastOfAllShardsTips[] = {"request_policy:all_shards",
+                                                             "response_policy:agg_min"};
 inline constexpr std::string_view kAllShardsSucceedTips[] = {"request_policy:all_shards",
                                                              "response_policy:all_succeeded"};
 inline constexpr std::string_view kAllNodesSucceedTips[] = {"request_policy:all_nodes",

@@ -212,6 +212,9 @@ void ClusterControlImpl::start() {
     spdlog::warn("The cluster has N={} R={} W={}, whatever the configuration says", quorum.replicas,
                  quorum.read, quorum.write);
   }
+  if (!was_alone_ && cluster::ConflictPolicies::of(members()) != settings_.conflict_policies) {
+    spdlog::warn("The cluster has another conflict-policy than the configuration, and keeps it");
+  }
   list_changed_ = true;
   end_turn();
   gossip_->start();

@@ -1,4 +1,5 @@
 // The directives of the cluster.
+#include <array>
 #include <fmt/format.h>
 
 #include "quorate/cluster/member.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int64_t kPortMax = 65535;
 constexpr int64_t kSiblingsMax = 4096;
+constexpr std::array<std::string_view, 2> kConflictPolicies{"siblings", "lww"};
 
 runtime::Status set_announce_ip(Config& config, Words words) {
   const std::string ip(words[0]);
@@ -38,6 +40,39 @@ runtime::Status set_seeds(Config& config, Words words) {
 std::string get_seeds(const Config& config) {
   return join(
       std::vector<std::string_view>(config.cluster_seeds.begin(), config.cluster_seeds.end()), " ");
+}
+
+// A * behind the prefix stands for what follows it; alone it is the prefix of all keys.
+runtime::Status set_conflict_rules(Config& config, Words words) {
+  if (words.empty()) config.conflict_rules.clear();
+  if (words.size() % 2 != 0) return runtime::fail("arguments must be pairs of prefix and policy");
+  for (size_t i = 0; i < words.size(); i += 2) {
+    const auto policy = parse_choice(words[i + 1], kConflictPolicies);
+    if (!policy) return runtime::fail("argument(s) must be one of the following: siblings, lww");
+    std::string_view prefix = words[i];
+    if (prefix.ends_with('*')) prefix.remove_suffix(1);
+    if (prefix.size() > cluster::ConflictRule::kPrefixBytesMax) {
+      return runtime::fail(fmt::format("a prefix must be at most {} bytes long",
+                                       cluster::ConflictRule::kPrefixBytesMax));
+    }
+    config.conflict_rules.push_back(
+        {std::string(prefix), static_cast<cluster::ConflictPolicy>(*policy)});
+  }
+  if (config.conflict_rules.size() <= cluster::ConflictRule::kRulesMax) return {};
+  return runtime::fail(
+      fmt::format("there may be at most {} of them", cluster::ConflictRule::kRulesMax));
+}
+
+std::string get_conflict_rules(const Config& config) {
+  std::string result;
+  for (const cluster::ConflictRule& rule : config.conflict_rules) {
+    if (!result.empty()) result += ' ';
+    result += rule.prefix;
+    if (rule.prefix.empty() || rule.prefix.ends_with('*')) result += '*';
+    result += ' ';
+    result += kConflictPolicies[static_cast<size_t>(rule.policy)];
+  }
+  return result;
 }
 
 // Text of a limited length, which others are sent.
@@ -87,6 +122,9 @@ void add_cluster_directives(std::vector<Directive>& table) {
                           "Copies that confirm a write: W"));
   table.push_back(integer("siblings-max", &C::siblings_max, 1, kSiblingsMax, kMutable,
                           "Siblings of a key beyond which DYN.PUT is refused"));
+  table.push_back({"conflict-policy", "", "prefix siblings|lww …", kWords | kAccumulates,
+                   "Whether keys keep siblings, or the last write wins", set_conflict_rules,
+                   get_conflict_rules});
 }
 
 std::optional<Contradiction> contradiction_in(const Config& config) {

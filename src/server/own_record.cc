@@ -51,6 +51,9 @@ MemberList list_alone(const ClusterControlSettings& settings, const Member* befo
   own.tokens = cluster::choose_tokens({}, own.on_ring(), settings.quorum.replicas);
   MemberList list;
   list.merge(own);
+  if (!settings.conflict_policies.empty()) {
+    list.merge(settings.conflict_policies.setting(settings.node));
+  }
   if (settings.quorum == cluster::Quorum{}) return list;
   for (const auto& setting : quorum_settings(settings.quorum, settings.node)) list.merge(setting);
   return list;

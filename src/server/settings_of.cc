@@ -129,6 +129,7 @@ ClusterControlSettings cluster_settings(const Config& config) {
   settings.cluster_name = config.cluster_name;
   settings.secret = config.cluster_secret;
   settings.quorum = {config.replicas, config.read_quorum, config.write_quorum};
+  settings.conflict_policies = cluster::ConflictPolicies(config.conflict_rules);
   for (const std::string& seed : config.cluster_seeds) {
     settings.seeds.push_back(*parse_seed(seed));
   }

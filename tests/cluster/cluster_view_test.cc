@@ -155,6 +155,31 @@ TEST_F(ClusterViewTest, QuorumsAreTheListsSettings) {
   EXPECT_EQ(make().configured(), (Quorum{3, 2, 3})) << "nonsense is the default, W at most N";
 }
 
+TEST_F(ClusterViewTest, TheLongestPrefixSaysWhatBecomesOfConflicts) {
+  using enum ConflictPolicy;
+  join(1);
+  EXPECT_TRUE(make().conflict_policies().empty());
+  const ConflictPolicies policies(
+      {{"a", siblings}, {"abc", lww}, {"ab", siblings}, {"x", siblings}, {"x", lww}});
+  list_.merge(policies.setting(id_of(1)));
+  const ConflictPolicies& read = make().conflict_policies();
+  EXPECT_EQ(read, policies);
+  EXPECT_EQ(read.of_key("abcd"), lww);
+  EXPECT_EQ(read.of_key("abc"), lww);
+  EXPECT_EQ(read.of_key("abd"), siblings);
+  EXPECT_EQ(read.of_key("a"), siblings);
+  EXPECT_EQ(read.of_key("x"), lww) << "the last one counts";
+  EXPECT_EQ(read.of_key(""), siblings);
+  EXPECT_EQ(ConflictPolicies({{"", lww}}).of_key(""), lww);
+  const std::string value = policies.setting(id_of(1)).value;
+  for (const std::string& nonsense :
+       {std::string(), std::string("\2"), value.substr(0, value.size() - 1), value + "x",
+        value + std::string("\1z\7", 3)}) {
+    set("conflict-policy", nonsense);
+    EXPECT_TRUE(make().conflict_policies().empty());
+  }
+}
+
 TEST_F(ClusterViewTest, ANodeThatWasRemovedIsNowhere) {
   join(1);
   join(2);

@@ -42,6 +42,19 @@ TEST(ReplicationWindow, HoldsBackWhatCameAfterAnUnsettledTurn) {
   EXPECT_EQ(window.settled(), 25);
 }
 
+TEST(ReplicationWindow, WhoMissedATurnDoesNotAcknowledgeItByALaterOne) {
+  ReplicationWindow window;
+  const std::vector<Group> groups = {{{0, 1}, 1}};
+  window.open(10, groups, 100);
+  window.missed(0);
+  window.open(20, groups, 200);
+  window.acknowledged(0, 2);
+  EXPECT_EQ(window.settled(), 0);
+  window.acknowledged(1, 1);
+  EXPECT_EQ(window.settled(), ReplicationWindow::kNothingOpen);
+  EXPECT_EQ(window.turns_given_up(), 0U);
+}
+
 TEST(ReplicationWindow, NeedsNobodyWhereOneCopyIsEnough) {
   ReplicationWindow window;
   const std::vector<Group> alone = {{{0, 1}, 0}};

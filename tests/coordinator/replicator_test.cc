@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "quorate/coordinator/catch_up.h"
+#include "quorate/coordinator/copy_waits.h"
 #include "quorate/coordinator/shard_coordinator.h"
 
 #include "coordinator/shard_rig.h"
@@ -221,6 +223,84 @@ TEST_F(ReplicatorTest, KeepsNoMoreForASilentReplicaThanItMay) {
   }
   EXPECT_TRUE(replicator_->behind(id_of(kOther)));
   EXPECT_LE(received_.size(), 5U);
+}
+
+TEST_F(ReplicatorTest, TellsThoseWhoWaitForCopies) {
+  answer_with(Replicator::Verdict::applied);
+  CopyWaits waits(*rig_.shards[0].loop, *calls_, *replicator_);
+  const uint16_t slot = object::key_slot("a");
+  std::vector<std::pair<int, bool>> told;
+  const auto wait = [&](int name, unsigned copies, uint64_t timeout_us) {
+    rig_.shards[0].loop->post([&, name, copies, timeout_us] {
+      waits.wait({{slot, copies}}, replicator_->turn_of_last_change(), timeout_us,
+                 [&told, name](bool reached) { told.emplace_back(name, reached); });
+    });
+  };
+  wait(1, 0, kSecond);
+  set("a", "1");
+  wait(2, 1, kSecond);
+  wait(3, 2, kSecond / 2);
+  wait(4, 2, kSecond / 4);
+  rig_.world.run_for(kSecond / 5);
+  EXPECT_EQ(told, (std::vector<std::pair<int, bool>>{{1, true}, {2, true}}));
+  EXPECT_EQ(waits.size(), 2U);
+  wait(5, 1, kSecond);
+  rig_.world.run_for(kSecond / 2);
+  told.erase(told.begin(), told.begin() + 2);
+  EXPECT_EQ(told, (std::vector<std::pair<int, bool>>{{5, true}, {4, false}, {3, false}}));
+  EXPECT_EQ(waits.size(), 0U);
+}
+
+// What is changed under a lower W needs no more than that.
+TEST_F(ReplicatorTest, ATurnNeedsWhatItsChangesNeed) {
+  set("a", "1");
+  rig_.shards[0].loop->post([&] { replicator_->lower_write_quorum(1); });
+  set("a", "2");
+  rig_.shards[0].loop->post(
+      [&] { replicator_->lower_write_quorum(Replicator::kWriteQuorumOfCluster); });
+  rig_.world.run_for(kSecond / 100);
+  EXPECT_FALSE(settled()) << "one of them is the cluster's";
+  rig_.world.run_for(3 * kSecond);
+  EXPECT_TRUE(settled());
+  EXPECT_EQ(replicator_->window().turns_given_up(), 1U);
+  rig_.shards[0].loop->post([&] { replicator_->lower_write_quorum(1); });
+  set("a", "3");
+  rig_.world.run_for(kSecond / 100);
+  EXPECT_TRUE(settled());
+  EXPECT_EQ(replicator_->copies(object::key_slot("a"), replicator_->turn_of_last_change()), 0U);
+}
+
+// What it was not sent must not count as its by an acknowledgement of what came after.
+TEST_F(ReplicatorTest, WhoFellBehindAcknowledgesOnlyWhatItWasSent) {
+  answer_with(std::nullopt);
+  auto progress = CatchUp::Answer::working;
+  other_calls_->serve(CatchUp::kService,
+                      [&progress](const NodeId&, std::string_view, PeerCalls::Reply reply) {
+                        const char byte = static_cast<char>(progress);
+                        reply({&byte, 1});
+                      });
+  rig_.world.run_for(3 * kSecond);
+  const uint16_t slot = object::key_slot("a");
+  set("a", std::string(5000, 'v'));
+  rig_.world.run_for(kSecond / 10);
+  ASSERT_TRUE(replicator_->behind(id_of(kOther)));
+  const uint64_t dropped = replicator_->turn_of_last_change();
+  rig_.world.run_for(kSecond + kSecond / 5);
+  answer_with(Replicator::Verdict::applied);
+  set("a", "2");
+  rig_.world.run_for(kSecond / 10);
+  const uint64_t sent = replicator_->turn_of_last_change();
+  ASSERT_GT(sent, dropped);
+  EXPECT_EQ(replicator_->copies(slot, sent), 1U);
+  EXPECT_EQ(replicator_->copies(slot, dropped), 0U);
+  EXPECT_FALSE(settled());
+  rig_.world.run_for(2 * kSecond);
+  EXPECT_EQ(replicator_->window().turns_given_up(), 1U);
+  EXPECT_EQ(replicator_->copies(slot, dropped), 0U);
+  progress = CatchUp::Answer::done;
+  rig_.world.run_for(2 * kSecond);
+  EXPECT_FALSE(replicator_->behind(id_of(kOther)));
+  EXPECT_EQ(replicator_->copies(slot, dropped), 1U);
 }
 
 // More changes than are brought to hand together, of every kind that travels by itself and one that

@@ -50,6 +50,42 @@ TEST_F(StringObjectTest, TheHighestHlcWinsAndTiesGoByActorNotByHandle) {
   EXPECT_EQ(get(merge(set({}, {a, 1}, 5, "x").change, set({}, {low, 9}, 5, "y").change)), "x");
 }
 
+TEST_F(StringObjectTest, LosersAreWhatTheNewestWriteBeats) {
+  const ActorId c = actor(3);
+  const Object two = merge(set({}, {a, 1}, 1, "x").change, set({}, {b, 1}, 2, "y", 50).change);
+  const Object three = merge(two, set({}, {c, 1}, 3, "z").change);
+  EXPECT_EQ(losers({}, actors), CausalContext());
+  EXPECT_EQ(losers(set({}, {a, 1}, 1, "x").change, actors), CausalContext());
+  EXPECT_EQ(losers(three, actors), (CausalContext{{a, 1}, {b, 1}}));
+  const CausalContext seen = losers(three, actors);
+  const Object after = merge(three, erase(covered_part(three, seen), {a, 2}, 4).change);
+  EXPECT_EQ(count_values(after), 1U);
+  EXPECT_EQ(get(after), "z");
+  EXPECT_EQ(expiry_ms(after), 0U);
+  const Object late = set({}, {actor(4), 1}, 3, "later").change;
+  EXPECT_EQ(merge(after, late), merge(late, after));
+  EXPECT_EQ(count_values(merge(after, late)), 2U) << "what nobody knew of stays";
+}
+
+TEST_F(StringObjectTest, WhatIsReadInALoserIsNone) {
+  const Object start = set({}, {a, 1}, 1, "5").change;
+  const Object one = merge(start, set_expiry(start, actors, {a, 2}, 2, 900)->change);
+  const Object other = merge(start, set_expiry(start, actors, {b, 1}, 3, 100)->change);
+  const Object both = merge(one, other);
+  ASSERT_EQ(expiry_ms(both), 900U);
+  EXPECT_EQ(losers(both, actors), CausalContext()) << "of concurrent EXPIREs the longest wins";
+  // Increments of a, that b's newer value has not seen, are in a's value alone.
+  const Object counted = merge(start, increment(start, actors, {a, 2}, 2, 10)->delta.change);
+  const Object kept = merge(counted, set_expiry(counted, actors, {a, 3}, 3, 0)->change);
+  const Object sides = merge(kept, other);
+  ASSERT_EQ(get(sides), "15");
+  for (const Object& object : {sides, merge(sides, set({}, {b, 9}, 9, "100").change)}) {
+    const CausalContext seen = losers(object, actors);
+    const Object after = merge(object, erase(covered_part(object, seen), {b, 10}, 10).change);
+    EXPECT_EQ(get(after), get(object));
+  }
+}
+
 TEST_F(StringObjectTest, ReadSharesTheWinnersBytes) {
   const Delta one = set({}, {a, 1}, 1, "shared");
   const auto read = read_string(one.change, actors);

@@ -241,13 +241,54 @@ TEST_F(SiblingCommands, ErrorsAreThoseOfRedis) {
   EXPECT_EQ(run({"DYN.GET", "k", "R", "1", "r", "1"}), kSyntaxError);
   EXPECT_EQ(run({"DYN.GET", "k", "R", "one"}), kNotAnInteger);
   EXPECT_EQ(run({"DYN.GET", "k", "R", "0"}),
-            "-ERR R must be between 1 and 1, the number of replicas\r\n");
-  EXPECT_EQ(run({"DYN.PUT", "k", "", "v", "w", "2"}),
-            "-ERR W must be between 1 and 1, the number of replicas\r\n");
+            "-ERR R must be between 1 and 3, the number of replicas\r\n");
+  EXPECT_EQ(run({"DYN.PUT", "k", "", "v", "w", "4"}),
+            "-ERR W must be between 1 and 3, the number of replicas\r\n");
+  EXPECT_EQ(run({"DYN.DEL", "k", "", "W", "-1"}),
+            "-ERR W must be between 1 and 3, the number of replicas\r\n");
+  EXPECT_EQ(run({"DYN.DEL", "k", "", "R", "1"}), kSyntaxError);
   EXPECT_EQ(run({"DYN.PUT", "k", "", "v", "PX", "1", "EX", "1"}), kSyntaxError);
   EXPECT_EQ(run({"EXISTS", "k"}), integer(0));
-  EXPECT_THAT(run({"DYN.PUT", "k", "", "v", "PX", "1000", "W", "1"}), StartsWith("$"));
-  EXPECT_THAT(run({"DYN.GET", "k", "R", "1"}), StartsWith("*2\r\n"));
+  EXPECT_THAT(run({"DYN.PUT", "k", "", "v", "PX", "1000", "W", "3"}), StartsWith("$"));
+  EXPECT_THAT(run({"DYN.GET", "k", "R", "3"}), StartsWith("*2\r\n"));
+  EXPECT_EQ(run({"DYN.DEL", "k", context("k"), "W", "2"}), integer(1));
+}
+
+TEST_F(SiblingCommands, AConnectionHasQuorumsOfItsOwn) {
+  const auto numbers = [](int read, int write) {
+    return "*4\r\n" + bulk("R") + integer(read) + bulk("W") + integer(write);
+  };
+  EXPECT_EQ(run({"DYN.QUORUM"}), numbers(2, 2));
+  EXPECT_EQ(run({"DYN.QUORUM", "r", "1"}), kOk);
+  EXPECT_EQ(run({"DYN.QUORUM"}), numbers(1, 2));
+  EXPECT_EQ(run({"DYN.QUORUM", "W", "3"}), kOk);
+  EXPECT_EQ(run({"DYN.QUORUM"}), numbers(1, 3));
+  EXPECT_EQ(harness_.connect()->run({"DYN.QUORUM"}), numbers(2, 2));
+  EXPECT_EQ(run({"DYN.QUORUM", "DEFAULT"}), kOk);
+  EXPECT_EQ(run({"DYN.QUORUM"}), numbers(2, 2));
+  EXPECT_EQ(run({"DYN.QUORUM", "W", "1", "R", "3"}), kOk);
+  EXPECT_EQ(run({"SET", "k", "v"}), kOk);
+  EXPECT_EQ(run({"GET", "k"}), bulk("v"));
+  EXPECT_EQ(run({"RESET"}), "+RESET\r\n");
+  EXPECT_EQ(run({"DYN.QUORUM"}), numbers(2, 2));
+  EXPECT_THAT(run({"HELLO", "3"}), StartsWith("%"));
+  EXPECT_THAT(run({"DYN.QUORUM"}), StartsWith("%2\r\n"));
+}
+
+TEST_F(SiblingCommands, ABadQuorumChangesNothing) {
+  for (const Words& wrong : {Words{"DYN.QUORUM", "R"},
+                             {"DYN.QUORUM", "N", "3"},
+                             {"DYN.QUORUM", "R", "1", "R", "2"},
+                             {"DYN.QUORUM", "DEFAULT", "R", "1"},
+                             {"DYN.QUORUM", "R", "1", "DEFAULT"}}) {
+    EXPECT_EQ(run(wrong), kSyntaxError);
+  }
+  EXPECT_EQ(run({"DYN.QUORUM", "R", "x"}), kNotAnInteger);
+  EXPECT_EQ(run({"DYN.QUORUM", "R", "1", "W", "0"}),
+            "-ERR W must be between 1 and 3, the number of replicas\r\n");
+  EXPECT_EQ(run({"DYN.QUORUM", "R", "4"}),
+            "-ERR R must be between 1 and 3, the number of replicas\r\n");
+  EXPECT_EQ(run({"DYN.QUORUM"}), "*4\r\n$1\r\nR\r\n:2\r\n$1\r\nW\r\n:2\r\n");
 }
 
 TEST(SiblingCommandsOverShards, WorkFromEveryShard) {

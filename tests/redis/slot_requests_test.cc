@@ -96,6 +96,7 @@ TEST_P(SlotRequests, OfOtherNodesAreReadWithSuspicion) {
   request.args = args;
   request.db = 1;
   request.protocol = 3;
+  request.quorums = {.read = 3, .write = 0};
   const std::string question = encode_slot_question(half_, request);
   const auto read = [&](const std::string& bytes) {
     return decode_slot_question(bytes, harness_.engine());
@@ -106,12 +107,17 @@ TEST_P(SlotRequests, OfOtherNodesAreReadWithSuspicion) {
   EXPECT_EQ(decoded->request.spec, request.spec);
   EXPECT_EQ(decoded->request.db, 1);
   EXPECT_EQ(decoded->request.protocol, 3);
+  EXPECT_EQ(decoded->request.quorums, request.quorums);
   EXPECT_EQ(decoded->request.args[1], "*");
   for (size_t size = 0; size < question.size(); ++size) {
     EXPECT_EQ(read(question.substr(0, size)), nullptr) << size;
   }
   EXPECT_EQ(read(question + "x"), nullptr);
   EXPECT_EQ(read(encode_slot_question({}, request)), nullptr) << "no slots";
+  request.quorums.write = 16;
+  EXPECT_EQ(read(encode_slot_question(half_, request)), nullptr) << "more than there can be";
+  request.quorums = {};
+  EXPECT_LT(encode_slot_question(half_, request).size(), question.size());
   request.db = 9999;
   EXPECT_EQ(read(encode_slot_question(half_, request)), nullptr) << "no such database";
   request.db = 0;

@@ -406,7 +406,8 @@ TEST(ConfigOfTheCluster, EveryDirectiveArrivesInItsField) {
                      "cluster-announce-port 7001\ncluster-announce-bus-port 17001\n"
                      "cluster-seeds one:7000 10.0.0.2:7000@8000\ncluster-seeds [::1]:7000\n"
                      "cluster-name orders\ncluster-secret \"s e\"\nzone rack-1\nweight 20\n"
-                     "replicas 5\nread-quorum 1\nwrite-quorum 4\nsiblings-max 9\n"));
+                     "replicas 5\nread-quorum 1\nwrite-quorum 4\nsiblings-max 9\n"
+                     "conflict-policy session: lww\nconflict-policy * lww cart:* siblings\n"));
   EXPECT_TRUE(config.cluster_enabled);
   EXPECT_EQ(config.cluster_port, 7777);
   EXPECT_EQ(config.cluster_announce_ip, "10.1.1.5");
@@ -421,6 +422,11 @@ TEST(ConfigOfTheCluster, EveryDirectiveArrivesInItsField) {
   EXPECT_EQ(config.read_quorum, 1U);
   EXPECT_EQ(config.write_quorum, 4U);
   EXPECT_EQ(config.siblings_max, 9U);
+  using enum cluster::ConflictPolicy;
+  EXPECT_THAT(config.conflict_rules,
+              ElementsAre(cluster::ConflictRule{"session:", lww}, cluster::ConflictRule{"", lww},
+                          cluster::ConflictRule{"cart:", siblings}));
+  EXPECT_EQ(find_directive("conflict-policy")->get(config), "session: lww * lww cart: siblings");
 }
 
 TEST(ConfigOfTheCluster, WhatIsNoValueIsRefused) {
@@ -432,6 +438,11 @@ TEST(ConfigOfTheCluster, WhatIsNoValueIsRefused) {
               "argument(s) must be host:port or host:port@bus-port")
         << seed;
   }
+  EXPECT_EQ(reason_of("conflict-policy a"), "arguments must be pairs of prefix and policy");
+  EXPECT_EQ(reason_of("conflict-policy a newest"),
+            "argument(s) must be one of the following: siblings, lww");
+  EXPECT_EQ(reason_of("conflict-policy " + std::string(1025, 'p') + " lww"),
+            "a prefix must be at most 1024 bytes long");
   EXPECT_EQ(reason_of("weight 0"), "argument must be between 1 and 1000 inclusive");
   EXPECT_EQ(reason_of("replicas 16"), "argument must be between 1 and 15 inclusive");
   EXPECT_EQ(reason_of("cluster-name " + std::string(256, 'n')),
@@ -474,6 +485,9 @@ TEST(ConfigOfTheCluster, BecomesSettingsOfTheControlPlane) {
   EXPECT_EQ(given.zone, "z");
   EXPECT_EQ(given.weight, 2U);
   EXPECT_EQ(given.quorum, (cluster::Quorum{4, 2, 2}));
+  EXPECT_TRUE(given.conflict_policies.empty());
+  EXPECT_EQ(settings("conflict-policy a lww\n").conflict_policies.of_key("abc"),
+            cluster::ConflictPolicy::lww);
   EXPECT_EQ(peer_port(config_of(load("port 60000\n"))), 0) << "there is none above it";
 }
 

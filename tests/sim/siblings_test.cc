@@ -5,6 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "quorate/object/string_object.h"
+#include "quorate/storage/stored_object.h"
+
 #include "redis/reply_text.h"
 #include "redis/sibling_reply.h"
 #include "sim/sim_cluster.h"
@@ -194,6 +197,121 @@ TEST_F(Siblings, OutliveACrash) {
   put(2, "k", both.context, "merged");
   wait_s(1);
   expect_everywhere("k", ElementsAre("merged"));
+}
+
+// conflict-policy lww for keys that begin with "s:"; and "s:keep:" keeps them.
+class LastWriteWins : public Siblings {
+ protected:
+  void SetUp() override {
+    using enum cluster::ConflictPolicy;
+    cluster_.set_conflict_rules({{"s:", lww}, {"s:keep:", siblings}});
+    Siblings::SetUp();
+  }
+  size_t versions(unsigned node, const std::string& key) {
+    const auto& store = cluster_.node(node).store_of(cluster_.slot_of(key));
+    const auto* const entry = store.find(object::Key::of(key, 0, SimNode::kClusterHashSeed));
+    return entry == nullptr ? 0 : object::count_values(storage::object_of(entry->state()));
+  }
+  void expect_versions(const std::string& key, size_t count) {
+    for (unsigned node = 0; node < 3; ++node) EXPECT_EQ(versions(node, key), count) << node;
+  }
+};
+
+TEST_F(LastWriteWins, WhoeverReadsLeavesOneVersionEverywhere) {
+  part();
+  for (int i = 0; i < 12; ++i) {
+    for (const std::string prefix : {"s:", "s:keep:", "other:"}) {
+      const std::string key = prefix + std::to_string(i);
+      ASSERT_EQ(run(i % 2, {"SET", key, "older"}), kOk);
+      wait_s(1);
+      ASSERT_EQ(run(1 - i % 2, {"SET", key, "newer", "EX", "1000"}), kOk);
+    }
+  }
+  heal();
+  for (int i = 0; i < 12; ++i) {
+    const std::string number = std::to_string(i), key = "s:" + number;
+    expect_versions(key, 2);
+    EXPECT_EQ(run(i % 3, {"GET", key}), bulk("newer"));
+    EXPECT_EQ(run(i % 3, {"GET", "s:keep:" + number}), bulk("newer"));
+    EXPECT_EQ(run(i % 3, {"GET", "other:" + number}), bulk("newer"));
+    wait_s(1);
+    expect_versions(key, 1);
+    expect_versions("s:keep:" + number, 2);
+    expect_versions("other:" + number, 2);
+    expect_everywhere(key, ElementsAre("newer"));
+    EXPECT_EQ(run((i + 1) % 3, {"TTL", key}).substr(0, 2), ":9");
+  }
+  EXPECT_THAT(run(0, {"INFO", "siblings"}), testing::HasSubstr("siblings_superseded:"));
+  for (unsigned node = 0; node < 3; ++node) {
+    cluster_.crash(node);
+    wait_s(1);
+    ASSERT_NO_FATAL_FAILURE(cluster_.start(node));
+    wait_s(2);
+  }
+  expect_everywhere("s:3", ElementsAre("newer"));
+}
+
+TEST_F(LastWriteWins, ReadersOnAllNodesAtOnceComeToTheSame) {
+  part();
+  ASSERT_EQ(run(0, {"SET", "s:k", "older"}), kOk);
+  wait_s(1);
+  ASSERT_EQ(run(1, {"SET", "s:k", "newer"}), kOk);
+  heal();
+  std::vector<std::shared_ptr<redis::Wire>> wires;
+  for (unsigned node = 0; node < 3; ++node) {
+    wires.push_back(cluster_.connect(node));
+    SimNode::send(*wires[node], redis::encode_request({"DYN.GET", "s:k"}) +
+                                    redis::encode_request({"GET", "s:k"}));
+  }
+  wait_s(2);
+  for (const auto& wire : wires) EXPECT_THAT(wire->to_client, testing::EndsWith(bulk("newer")));
+  expect_versions("s:k", 1);
+  EXPECT_EQ(show(0, "s:k").context, show(1, "s:k").context);
+}
+
+TEST_F(LastWriteWins, ReplicasThatMergeWithoutAReaderKeepAll) {
+  part();
+  put(0, "s:k", "", "one");
+  put(1, "s:k", "", "other");
+  // Who could not pass it on leaves it to others.
+  ASSERT_EQ(run(1, {"DYN.PUT", "s:k", "", "third"}).substr(0, 1), "$");
+  EXPECT_EQ(run(2, {"GET", "s:k"}), bulk("third"));
+  wait_s(1);
+  EXPECT_EQ(versions(1, "s:k"), 1U);
+  EXPECT_EQ(versions(2, "s:k"), 1U);
+  heal();
+  expect_versions("s:k", 2);
+  EXPECT_EQ(run(0, {"STRLEN", "s:k"}), integer(5));
+  wait_s(1);
+  expect_versions("s:k", 1);
+}
+
+TEST_F(LastWriteWins, CountersStayExact) {
+  part();
+  for (int i = 1; i <= 5; ++i) {
+    ASSERT_EQ(run(0, {"INCR", "s:c"}), integer(i));
+    ASSERT_EQ(run(1, {"INCRBY", "s:c", "100"}), integer(100 * i));
+  }
+  ASSERT_EQ(run(0, {"SET", "s:k", "500"}), kOk);
+  ASSERT_EQ(run(1, {"SET", "s:k", "500"}), kOk);
+  heal();
+  for (unsigned node = 0; node < 3; ++node) EXPECT_EQ(run(node, {"GET", "s:c"}), bulk("505"));
+  part();
+  ASSERT_EQ(run(0, {"EXPIRE", "s:c", "1000"}), integer(1));
+  for (int i = 1; i <= 5; ++i) {
+    ASSERT_EQ(run(0, {"INCR", "s:c"}), integer(505 + i));
+    ASSERT_EQ(run(1, {"INCRBY", "s:c", "100"}), integer(505 + 100 * i));
+    ASSERT_EQ(run(0, {"INCR", "s:k"}), integer(500 + i));
+    ASSERT_EQ(run(1, {"INCRBY", "s:k", "100"}), integer(500 + 100 * i));
+  }
+  ASSERT_EQ(run(1, {"EXPIRE", "s:k", "1000"}), integer(1));
+  heal();
+  for (unsigned node = 0; node < 3; ++node) {
+    EXPECT_EQ(run(node, {"GET", "s:c"}), bulk("1010"));
+    EXPECT_EQ(run(node, {"GET", "s:k"}), bulk("1005"));
+    wait_s(1);
+  }
+  EXPECT_EQ(run(2, {"INCR", "s:c"}), integer(1011));
 }
 
 TEST(SiblingsOfFive, AreServedByNodesThatDoNotHoldTheKey) {

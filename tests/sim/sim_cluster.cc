@@ -56,6 +56,7 @@ void SimCluster::start(unsigned i) {
   members_.merge(member);
   if (!std::exchange(formed_, ids_.size() == size()) && formed_) {
     for (const auto& setting : cluster::quorum_settings(quorum_, ids_[0])) members_.merge(setting);
+    members_.merge(cluster::ConflictPolicies(rules_).setting(ids_[0]));
   }
   if (!formed_) return;
   publish(i);  // its own comes first

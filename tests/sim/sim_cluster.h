@@ -34,6 +34,8 @@ class SimCluster {
   SimNode& node(unsigned i) { return *nodes_[i]; }
   unsigned size() const { return static_cast<unsigned>(nodes_.size()); }
   SimNode::Options& options() { return options_; }
+  // Before start().
+  void set_conflict_rules(std::vector<cluster::ConflictRule> rules) { rules_ = std::move(rules); }
 
   // All nodes, or one that crashed.
   void start();
@@ -60,6 +62,7 @@ class SimCluster {
   SimNetwork network_;
   SimNode::Options options_;
   cluster::Quorum quorum_;
+  std::vector<cluster::ConflictRule> rules_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<object::NodeId> ids_;
   cluster::MemberList members_;

@@ -201,8 +201,12 @@ void SimNode::intern(std::vector<object::Actor> actors, Done done) {
 }
 
 void SimNode::set_view(const std::shared_ptr<const cluster::ClusterView>& view) {
+  const auto replies = std::make_shared<const redis::ClusterReplies>(view);
   for (Shard& shard : shards_) {
-    shard.loop->post([cluster = shard.cluster.get(), view] { cluster->set_view(view); });
+    shard.loop->post([engine = shard.engine.get(), cluster = shard.cluster.get(), replies] {
+      engine->set_cluster(replies);
+      cluster->set_view(replies->shared_view());
+    });
   }
 }
 

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "quorate/cluster/conflict_policies.h"
 #include "quorate/cluster/gossip.h"
 #include "quorate/cluster/member_list.h"
 #include "quorate/cluster/ring.h"
@@ -85,6 +86,7 @@ class ClusterView {
   // What the cluster is set to, and what that comes to with the members there are.
   const Quorum& configured() const { return configured_; }
   const Quorum& quorum() const { return quorum_; }
+  const ConflictPolicies& conflict_policies() const { return *conflict_policies_; }
 
   // Places of members, in order of preference, whatever their liveness.
   std::span<const Place> preference_list(uint16_t slot) const {
@@ -109,6 +111,7 @@ class ClusterView {
   std::shared_ptr<const Ring> ring_;
   uint64_t ring_digest_ = 0;
   Quorum configured_, quorum_;
+  std::shared_ptr<const ConflictPolicies> conflict_policies_;
   std::array<Place, object::kSlots> coordinators_{};
 };
 

@@ -88,6 +88,9 @@ class KeySpace {
   void put_beside(KeyRef& ref, std::string_view payload, uint64_t expiry_ms,
                   const object::CausalContext& seen);
   void remove_seen(KeyRef& ref, const object::CausalContext& seen);
+  // Removes the siblings that lose against the newest (object::losers), if there are any; false if
+  // not, or if the key is of another shard.
+  bool supersede_losers(KeyRef& ref);
   // How often a value was read or shown that had siblings.
   uint64_t siblings_seen() const { return siblings_seen_; }
   void reset_statistics() { siblings_seen_ = 0; }

@@ -39,6 +39,9 @@ class ReplicationWindow {
   // What the peer has of this turn does not count: the turn is given up if too few others are left.
   // Before the peer acknowledges it.
   void refused(Peer peer, uint64_t turn);
+  // The peer was not sent everything of the turns that are open: what it acknowledges later says
+  // nothing of them.
+  void missed(Peer peer);
   // Gives up the turns whose deadline has passed.
   void expire(uint64_t now_us);
 
@@ -52,6 +55,8 @@ class ReplicationWindow {
   bool given_up(uint64_t after, uint64_t end) const;
   // Number of the first turn that is not settled.
   uint64_t first_open() const { return first_; }
+  // Number of the turn opened last; 0: none was.
+  uint64_t last_turn() const { return first_ + turns_.size() - 1; }
   uint64_t turns_given_up() const { return turns_given_up_; }
 
  private:

@@ -21,6 +21,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -34,6 +35,7 @@
 #include "quorate/coordinator/replication_window.h"
 #include "quorate/coordinator/shard_coordinator.h"
 #include "quorate/object/change.h"
+#include "quorate/object/slot_set.h"
 #include "quorate/repair/recent_dots.h"
 #include "quorate/repair/replica_access.h"
 #include "quorate/storage/shard_store.h"
@@ -152,6 +154,24 @@ class Replicator final : public storage::ChangeObserver,
   void on_up(const object::NodeId& node);
   // Whether the node missed changes that will not be sent again, and has not caught up since.
   bool behind(const object::NodeId& node) const;
+
+  // What is changed from now on needs no more than W copies, the own one included, until this is
+  // called with kWriteQuorumOfCluster.
+  static constexpr unsigned kWriteQuorumOfCluster = UINT8_MAX;
+  void lower_write_quorum(unsigned write) { needed_max_ = write - 1; }
+  // Number of the turn in which what has been changed so far leaves, or left.
+  uint64_t turn_of_last_change() const {
+    const bool under_way = !turn_groups_.empty() || !turn_groups_before_.empty();
+    return window_.last_turn() + (under_way ? 1 : 0);
+  }
+  // How many other replicas of the slot have, durably, all that was changed here up to the turn,
+  // also those that kept no promise.
+  unsigned copies(uint16_t slot, uint64_t turn) const;
+  // Of the slots, one for each set of other replicas.
+  std::vector<uint16_t> one_of_each_group(const object::SlotSet& slots) const;
+  // Is told of turns [first, end) that a replica has now, too.
+  using Heard = std::function<void(uint64_t first, uint64_t end)>;
+  void on_acknowledged(Heard heard) { heard_ = std::move(heard); }
   Statistics statistics() const;
   // Until turns of changes had their copies, or were given up.
   const LatencyHistogram& latency() const { return latency_; }
@@ -178,12 +198,20 @@ class Replicator final : public storage::ChangeObserver,
     bool silent = false;     // behind, and told nothing
     uint64_t round = 0;      // of catching up; what is under way for another is void
     unsigned questions = 0;  // in this round
+    // Turns that it was not sent, or is not known to have been; it has them when it has caught up.
+    uint64_t missed_from = 0, missed_to = 0;  // none if the second is less
     std::unique_ptr<runtime::Timer> retry, catch_up;
+
+    bool has(uint64_t turn) const {
+      const bool waits = !sent.empty() && sent.front().turn <= turn;
+      return !waits && (turn < missed_from || turn > missed_to);
+    }
   };
 
   ReplicationWindow::Peer peer_index(const object::NodeId& node);
   void serve(const object::NodeId& from, std::string_view body, cluster::PeerCalls::Reply reply);
   std::string begin_message(Peer& peer, uint64_t number) const;
+  ReplicationWindow::Group group_of_turn(uint16_t number) const;
   void send(ReplicationWindow::Peer index, uint64_t turn);
   void ask(ReplicationWindow::Peer index, Sent& sent);
   void ask_again(ReplicationWindow::Peer index);
@@ -215,8 +243,10 @@ class Replicator final : public storage::ChangeObserver,
   std::vector<std::unique_ptr<Peer>> peers_;      // all there ever were
   ReplicationWindow window_;
   std::vector<uint16_t> turn_groups_;                         // changed in this turn
-  std::vector<bool> in_turn_;                                 // by group
+  std::vector<uint8_t> in_turn_;                              // by group: copies needed, own too
   std::vector<ReplicationWindow::Group> turn_groups_before_;  // … under the map before
+  unsigned needed_max_ = kWriteQuorumOfCluster - 1;
+  Heard heard_;
   std::unique_ptr<runtime::Timer> deadline_;
   Statistics statistics_;
   LatencyHistogram latency_;

@@ -21,6 +21,8 @@
 #include "quorate/cluster/cluster_view.h"
 #include "quorate/cluster/peer_calls.h"
 #include "quorate/coordinator/catch_up.h"
+#include "quorate/coordinator/copy_waits.h"
+#include "quorate/coordinator/quorum_choice.h"
 #include "quorate/coordinator/quorum_reads.h"
 #include "quorate/coordinator/replicator.h"
 #include "quorate/coordinator/settled_slots.h"
@@ -66,23 +68,29 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   const std::shared_ptr<const cluster::ClusterView>& view() const { return view_; }
   bool alone() const { return alone_; }
 
+  // What a request that asks for `own` needs: the cluster's quorum where it asks for nothing, and
+  // no more than there are replicas.
+  cluster::Quorum quorum(QuorumChoice own) const;
   // Nothing if a request for the slot runs on this node.
-  std::optional<object::NodeId> route(uint16_t slot, Access access) const;
+  std::optional<object::NodeId> route(uint16_t slot, Access access, QuorumChoice own = {}) const;
   // Whether this node coordinates all of the slots.
   bool coordinates(const object::SlotSet& slots) const;
   // Whether all of the slots may be changed here and now. The error is the text of a reply.
   runtime::Status may_change(const object::SlotSet& slots) const;
+  // Whether this node holds the slot and a change made here, by nobody's command, would get its
+  // copies.
+  bool can_repair(uint16_t slot) const;
   // Whether enough replicas of each of the slots can be reached to change it, wherever that is.
   runtime::Status enough_replicas(const object::SlotSet& slots) const;
   // Calls `run` when a command may use the key: resident, and as a read quorum has it. An error is
   // the whole text of the reply; then nothing may be done. REQUIRES: the key is of this shard;
   // `key.name` stays until then.
-  void admit(const object::Key& key, Access access, ShardCoordinator::Run run);
+  void admit(const object::Key& key, Access access, QuorumChoice own, ShardCoordinator::Run run);
   // Whether a change to the slot is admitted without a read now. What such a command answers can be
   // believed if it changes something, because that waits for replicas that keep their promises. One
   // that changed nothing must run again after admit_by_read().
   bool relies_on_promises(uint16_t slot) const { return settled_.settled(slot); }
-  void admit_by_read(const object::Key& key, ShardCoordinator::Run run);
+  void admit_by_read(const object::Key& key, QuorumChoice own, ShardCoordinator::Run run);
   // Sends what the turn has asked; after ShardCoordinator::end_turn().
   void end_turn();
 
@@ -97,6 +105,7 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   Replicator& replicator() { return replicator_; }
   const Replicator& replicator() const { return replicator_; }
   QuorumReads& reads() { return reads_; }
+  CopyWaits& copy_waits() { return copy_waits_; }
   const SettledSlots& settled() const { return settled_; }
   const SlotPromises& promises() const { return promises_; }
   // REQUIRES: a view has come.
@@ -132,14 +141,17 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   void serve_promises();
   void tell(const object::NodeId& node);
   SettledSlots::Parts settling(runtime::Loop& loop);
-  void admit_ready(const object::Key& key, Access access, ShardCoordinator::Run run);
-  void admit_by_promise(const object::Key& key, ShardCoordinator::Run run);
-  void admit_change(const object::Key& key, ShardCoordinator::Run run);
+  void admit_ready(const object::Key& key, Access access, QuorumChoice own,
+                   ShardCoordinator::Run run);
+  void admit_by_promise(const object::Key& key, QuorumChoice own, ShardCoordinator::Run run);
+  void admit_change(const object::Key& key, QuorumChoice own, ShardCoordinator::Run run);
+  unsigned quorum_before_change(uint16_t slot, QuorumChoice own) const;
   // Those that were healthy in the view before this one and are no longer.
   void give_up_on_suspects(const cluster::ClusterView& before);
-  runtime::Status may_change(uint16_t slot) const;
+  runtime::Status may_change(uint16_t slot, QuorumChoice own) const;
+  unsigned healthy_replicas(uint16_t slot) const;
   // `what` is who lacks them.
-  runtime::Status enough_replicas(uint16_t slot, std::string_view what) const;
+  runtime::Status enough_replicas(uint16_t slot, unsigned write, std::string_view what) const;
 
   ShardCoordinator& coordinator_;
   const unsigned shards_;
@@ -148,6 +160,7 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   cluster::PeerCalls calls_;
   SlotPromises promises_;
   Replicator replicator_;
+  CopyWaits copy_waits_;
   QuorumReads reads_;
   repair::SlotSource source_;
   repair::SlotPuller puller_;

@@ -59,6 +59,11 @@ struct SiblingValue {
 // By (HLC, dot): the same on every node.
 [[nodiscard]] bool is_newer(const Version& a, const Version& b, const ActorTable& actors);
 
+// Of the versions with a value those that lose, and whose removal, the erase() of just these,
+// changes nothing that anybody reads: whichever others there are elsewhere. Not one that holds the
+// winner's value for longer, nor one with increments that are written nowhere else.
+[[nodiscard]] CausalContext losers(const Object& object, const ActorTable& actors);
+
 // How many versions hold a value.
 [[nodiscard]] std::size_t count_values(const Object& object);
 

@@ -7,6 +7,9 @@
 #include <cstdint>
 #include <string>
 
+#include "quorate/coordinator/quorum_choice.h"
+#include "quorate/redis/written_slots.h"
+
 namespace quorate::redis {
 
 struct ClientState {
@@ -16,6 +19,8 @@ struct ClientState {
   bool authenticated = true;
   bool no_evict = false;
   bool no_touch = false;
+  coordinator::QuorumChoice quorums;  // DYN.QUORUM
+  WrittenSlots written;               // for WAIT
   bool close_after_reply = false;
   std::string name, library_name, library_version;
   std::string peer_address, local_address;

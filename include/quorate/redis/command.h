@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "quorate/coordinator/quorum_choice.h"
 #include "quorate/redis/request_parser.h"
 
 namespace quorate::redis {
@@ -230,6 +231,8 @@ struct CommandSpec {
   std::string_view replaced_by = {};
   ConstList<CommandSpec> subcommands = {};         // in the table: of the table's copies
   Coordination coordination = Coordination::node;  // with options, a handler may need more
+  // Of a command with options R or W: what this very call asks for, if that makes sense. Else null.
+  coordinator::QuorumChoice (*quorums)(Args) = nullptr;
   // Over several keys: the command that does the same for one of them, and what their replies come
   // to. In a cluster each key may be at home elsewhere.
   std::string_view per_key = {};

@@ -91,6 +91,7 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
 
   class Place;
   Next run_in_cluster(const Request& request);
+  Next send_home(const Request& request);
   bool in_earlier_flight(const object::Key& key) const;
   void add_to_cluster(const Request& request, std::shared_ptr<ReplySink> sink);
   void send_to_cluster();

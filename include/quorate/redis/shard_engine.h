@@ -55,6 +55,7 @@ struct EngineStatistics {
   uint64_t input_bytes = 0, output_bytes = 0;
   uint64_t error_replies = 0;
   uint64_t siblings_made = 0, siblings_refused = 0;  // DYN.PUTs that left some; beyond siblings-max
+  uint64_t siblings_superseded = 0;                  // by reads, of keys
   uint64_t commands_per_s = 0, input_bytes_per_s = 0, output_bytes_per_s = 0;  // of the last second
   std::vector<uint64_t> calls, rejected, failed;                               // by CommandSpec::id
 };
@@ -67,6 +68,7 @@ struct Request {
   uint16_t db = 0;
   int protocol = 2;
   bool no_touch = false;
+  coordinator::QuorumChoice quorums = {};
   const object::SlotSet* slots = nullptr;  // CommandContext::slots
 };
 

@@ -74,7 +74,9 @@ struct ClusterControlSettings {
   uint32_t weight = 1;
   uint16_t shards = 1;
   std::string cluster_name, secret;
-  cluster::Quorum quorum;  // of a cluster that begins with this node
+  // Of a cluster that begins with this node.
+  cluster::Quorum quorum;
+  cluster::ConflictPolicies conflict_policies;
   std::vector<ClusterSeed> seeds;
   std::vector<ClusterSeed> meet_again;  // what CLUSTER MEET had begun before a restart
   bool transfers_slots = kTransfersSlots;

@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "quorate/cluster/conflict_policies.h"
 #include "quorate/redis/settings.h"
 #include "quorate/runtime/error.h"
 
@@ -141,6 +142,7 @@ struct Config {
   uint32_t weight = 1;
   uint32_t replicas = 3, read_quorum = 2, write_quorum = 2;
   uint32_t siblings_max = 64;
+  std::vector<cluster::ConflictRule> conflict_rules;
 
   // Known directives without meaning here: name -> accepted value; absent: Redis's default.
   std::map<std::string, std::string, std::less<>> ignored;

@@ -93,8 +93,9 @@ void SettledSlots::ask(const std::shared_ptr<Batch>& batch) {
   batch->refused.assign(batch->slots.size(), false);
   batch->missing = 1;
   const auto members = view_->members();
-  for (ClusterView::Place place = 0; place < members.size(); ++place) {
-    if (place != view_->self() && members[place].healthy()) ask(batch, place);
+  for (size_t place = 0; place < members.size(); ++place) {
+    const bool other = place != view_->self();
+    if (other && members[place].healthy()) ask(batch, static_cast<ClusterView::Place>(place));
   }
   if (--batch->missing == 0) asked(*batch);
 }

@@ -232,7 +232,9 @@ void ShardCluster::admit_by_promise(const object::Key& key, QuorumChoice own,
                                     ShardCoordinator::Run run) {
   reads_.check(key, std::max(healthy_replicas(key.slot), quorum_before_change(key.slot, own)),
                [this, key, own, run = std::move(run)](runtime::Status agreed) mutable {
-                 if (agreed) agreed = may_change(key.slot, own);
+                 // One that promised may be gone again: R that answer are enough to go on.
+                 if (!agreed) return admit_by_read(key, own, std::move(run));
+                 agreed = may_change(key.slot, own);
                  if (!agreed) return run(std::move(agreed));
                  if (!settled_.promised(key.slot)) return admit_change(key, own, std::move(run));
                  replicator_.rely(key.slot);

@@ -154,7 +154,7 @@ void Replicator::send(PeerIndex index, uint64_t turn) {
   const bool relies = !peer.relied.empty();
   const uint64_t number = relies ? promises_->number_of(peer.id) : 0;
   if (relies && number == 0) window_.refused(index, turn);
-  Sent sent{turn, loop_.clock().monotonic_us(), begin_message(peer, number), false, false};
+  Sent sent{turn, loop_.clock().monotonic_us(), number, begin_message(peer, number), false, false};
   peer.changes.finish(sent.body);
   if (peer.silent) return;
   peer.sent_bytes += sent.body.size();
@@ -197,7 +197,7 @@ void Replicator::answered(PeerIndex index, uint64_t turn, cluster::PeerCalls::An
   switch (verdict) {
     case Verdict::unpromised:
       window_.refused(index, turn);
-      if (promises_ != nullptr) promises_->broken_by(peer.id);
+      if (promises_ != nullptr) promises_->broken_by(peer.id, at->promise);
       acknowledged(index, *at);
       return release_settled();
     case Verdict::applied:

@@ -52,12 +52,20 @@ void SettledSlots::set_view(std::shared_ptr<const ClusterView> view) {
 void SettledSlots::doubt(const object::NodeId& node) {
   const ClusterView::Place of = view_ == nullptr ? ClusterView::kNobody : view_->find(node);
   if (of == ClusterView::kNobody) return;
+  ++statistics_.doubts;
   for (unsigned number = shard_; number < object::kSlots; number += shards_) {
     const auto slot = static_cast<uint16_t>(number);
     const auto list = view_->preference_list(slot);
     if (std::ranges::find(list, of) != list.end()) unsettle(slot);
   }
   start();
+}
+
+void SettledSlots::broken(const object::NodeId& replica, uint64_t number) {
+  const Number of{replica, number};
+  if (std::erase(numbers_, of) == 0) return;
+  std::erase(next_numbers_, of);
+  doubt(replica);
 }
 
 void SettledSlots::unsettle(uint16_t slot) {

@@ -64,7 +64,7 @@ struct PromisesOfTest final : Promises {
     EXPECT_EQ(replica, id_of(kOther));
     return number;
   }
-  void broken_by(const NodeId& replica) override { broken.push_back(replica); }
+  void broken_by(const NodeId& replica, uint64_t of) override { broken.emplace_back(replica, of); }
   bool kept(const NodeId& to, uint64_t of, std::span<const uint16_t> slots) const override {
     EXPECT_EQ(to, id_of(kOther));
     asked.emplace_back(of, std::vector<uint16_t>(slots.begin(), slots.end()));
@@ -76,7 +76,7 @@ struct PromisesOfTest final : Promises {
 
   uint64_t number = 0;
   bool keeps = true;
-  std::vector<NodeId> broken;
+  std::vector<std::pair<NodeId, uint64_t>> broken;
   mutable std::vector<std::pair<uint64_t, std::vector<uint16_t>>> asked;
   std::vector<std::pair<std::string, NodeId>> came;
 };
@@ -376,7 +376,7 @@ TEST_F(ReplicatorTest, CountsOnlyPromisedCopiesOfWhatNobodyRead) {
   rig_.world.run_for(kSecond / 2);
   EXPECT_TRUE(settled());
   EXPECT_EQ(replicator_->window().turns_given_up(), 1U);
-  EXPECT_EQ(promises_.broken, std::vector<NodeId>{id_of(kOther)});
+  EXPECT_EQ(promises_.broken, (std::vector{std::pair(id_of(kOther), uint64_t{12345})}));
   EXPECT_EQ(replicator_->facts_of(id_of(kOther)).unacknowledged_bytes, 0U);
 
   answer_with(Replicator::Verdict::applied);

@@ -286,5 +286,27 @@ TEST_F(SettledSlotsTest, SlotsAndNumbersStayAsTheyAreForATurn) {
   EXPECT_EQ(settled(), coordinated());
 }
 
+TEST_F(SettledSlotsTest, ABrokenPromiseIsDoubtedOnce) {
+  publish();
+  finish_all();
+  const uint64_t first = slots_.number_of(id_of(2));
+  slots_.broken(id_of(2), first - 1);
+  EXPECT_EQ(settled(), coordinated()) << "it was not this one";
+  for (unsigned i = 0; i < 1000; ++i) slots_.broken(id_of(2), first);
+  EXPECT_EQ(slots_.statistics().doubts, 1U);
+  for (const uint16_t slot : settled()) EXPECT_FALSE(holds(2, slot)) << slot;
+  EXPECT_EQ(slots_.number_of(id_of(2)), 0U);
+  finish_all();
+  EXPECT_EQ(settled(), coordinated());
+  const uint64_t second = slots_.number_of(id_of(2));
+  EXPECT_GT(second, first);
+
+  for (unsigned i = 0; i < 1000; ++i) slots_.broken(id_of(2), first);
+  EXPECT_EQ(settled(), coordinated()) << "it promised again since";
+  slots_.broken(id_of(2), second);
+  EXPECT_NE(settled(), coordinated());
+  EXPECT_EQ(slots_.statistics().doubts, 2U);
+}
+
 }  // namespace
 }  // namespace quorate::coordinator

@@ -318,6 +318,25 @@ TEST(Cluster, ChangesNeedNoReadWhereSlotsAreSettled) {
   EXPECT_GT(checks(cluster), before);
 }
 
+// Each change that was sent meanwhile relied on a promise of the life before.
+TEST(Cluster, WhoWasAwayForManyChangesIsDoubtedForAMoment) {
+  SimCluster cluster(34, 3);
+  ASSERT_NO_FATAL_FAILURE(cluster.start());
+  cluster.world().run_for(10'000'000);
+  ASSERT_TRUE(all_settled(cluster));
+  cluster.crash(2);
+  for (unsigned i = 0; i < 500; ++i)
+    (void)cluster.run(i % 2, {"SET", key_of(static_cast<int>(i)), "v"});
+  cluster.start(2);
+  cluster.world().run_for(10'000'000);
+  EXPECT_TRUE(all_settled(cluster));
+  for (unsigned node = 0; node < 2; ++node) {
+    const auto& shard = *cluster.node(node).shards()[0].cluster;
+    EXPECT_GE(shard.settled().statistics().doubts, 1U) << node;
+    EXPECT_LE(shard.settled().statistics().doubts, 20U) << node;
+  }
+}
+
 TEST(Cluster, TellsHowItWorksWithOthers) {
   SimCluster cluster(33, 3);
   ASSERT_NO_FATAL_FAILURE(cluster.start());

@@ -78,8 +78,8 @@ class Promises {
   virtual ~Promises() = default;
   // Of the last promise that the replica gave to this node; 0: none that counts.
   virtual uint64_t number_of(const object::NodeId& replica) const = 0;
-  // The replica says that what it promised does not hold.
-  virtual void broken_by(const object::NodeId& replica) = 0;
+  // The replica says that the promise of that number does not hold.
+  virtual void broken_by(const object::NodeId& replica, uint64_t number) = 0;
   // Whether what this node promised to the other one holds.
   virtual bool kept(const object::NodeId& to, uint64_t number,
                     std::span<const uint16_t> slots) const = 0;
@@ -182,6 +182,7 @@ class Replicator final : public storage::ChangeObserver,
   struct Sent {
     uint64_t turn = 0;
     uint64_t since_us = 0;
+    uint64_t promise = 0;  // that it relies on; 0: none
     std::string body;
     bool asked = false;  // and an answer may come
     bool acknowledged = false;

@@ -54,6 +54,7 @@ class SettledSlots {
     uint64_t settled = 0;  // slots, each time
     uint64_t unsettled = 0;
     uint64_t failed = 0;  // attempts
+    uint64_t doubts = 0;
   };
 
   // Of one shard of `shards`. REQUIRES: the loop outlives it; nothing that settle() was given is
@@ -64,6 +65,9 @@ class SettledSlots {
   void set_view(std::shared_ptr<const cluster::ClusterView> view);
   // The other node may have coordinated what both hold.
   void doubt(const object::NodeId& node);
+  // The replica does not keep the promise of that number. Says nothing of later promises: what was
+  // sent before them may be answered after them, thousands of messages to who was away for long.
+  void broken(const object::NodeId& replica, uint64_t number);
 
   // Changes of the turn have left.
   void end_turn() {
@@ -106,6 +110,8 @@ class SettledSlots {
   struct Number {
     object::NodeId replica{};
     uint64_t number = 0;
+
+    bool operator==(const Number&) const = default;
   };
 
   void unsettle(uint16_t slot);

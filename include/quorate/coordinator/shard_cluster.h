@@ -54,9 +54,8 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
     QuorumReadSettings reads = {};
     repair::SlotSource::Settings source = {};
     repair::SlotPuller::Settings puller = {};
-    // Else every change is preceded by a read. Off: failover_test.py then sees reads refused with
-    // NOQUORUM just after a node is back (ARCHITECTURE).
-    bool settles = false;
+    bool settles =
+        true;  // slots that the node coordinates; else every change is preceded by a read
   };
 
   // REQUIRES: the parts outlive it.
@@ -131,7 +130,9 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   uint64_t number_of(const object::NodeId& replica) const override {
     return settled_.number_of(replica);
   }
-  void broken_by(const object::NodeId& replica) override { settled_.doubt(replica); }
+  void broken_by(const object::NodeId& replica, uint64_t number) override {
+    settled_.broken(replica, number);
+  }
   bool kept(const object::NodeId& to, uint64_t number,
             std::span<const uint16_t> slots) const override {
     return promises_.kept(to, number, slots);

@@ -13,6 +13,7 @@ HOST:PORT with spaces between, in QUORATE_TEST_NODES; its exit code is this prog
 import argparse
 import itertools
 import os
+import re
 import subprocess
 import sys
 import time
@@ -120,6 +121,11 @@ class Cluster:
     def close(self):
         for node in self.nodes:
             node.close()
+
+    def suspected_ports(self):
+        """Of nodes that another one has taken for dead, however shortly."""
+        line = re.compile(r"\([^)]*:(\d+)@\d+\) is suspected to be down")
+        return {int(port) for node in self.nodes for port in line.findall(node.log())}
 
     def log_tail(self, lines=30):
         return "\n".join(

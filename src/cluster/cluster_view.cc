@@ -37,6 +37,19 @@ ClusterView::Node node_of(const Member& member) {
           member.status, member.weight,  member.epoch, Liveness::alive};
 }
 
+// Who comes, as the node may see it; null if nobody does.
+const Member* newcomer_in(const ClusterView::Source& source) {
+  const Member* const self = source.members.find(source.self);
+  const Member* admitted = nullptr;
+  for (const auto& [id, member] : source.members.members()) {
+    if (!member.has_tokens()) continue;
+    if (member.status == MemberStatus::handover) return &member;
+    if (self == nullptr || member.status != MemberStatus::joining) continue;
+    if (self->admitted == id) admitted = &member;
+  }
+  return admitted;
+}
+
 }  // namespace
 
 Quorum quorum_of(const MemberList& members) {
@@ -66,14 +79,7 @@ std::shared_ptr<const ClusterView> ClusterView::make(const Source& source,
   view->configured_ = quorum_of(source.members);
   view->conflict_policies_ =
       std::make_shared<const ConflictPolicies>(ConflictPolicies::of(source.members));
-  view->ring_digest_ = source.members.ring_digest() + view->configured_.replicas * kDigestFactor;
-  if (previous != nullptr && previous->ring_digest_ == view->ring_digest_) {
-    view->ring_ = previous->ring_;
-  } else {
-    view->ring_ = std::make_shared<const Ring>(source.members.on_ring(RingView::after),
-                                               view->configured_.replicas);
-  }
-  view->take_members(source);
+  view->make_rings(source, previous);
   const unsigned replicas = std::max(view->ring_->replicas(), 1U);
   view->quorum_ = {replicas, std::min(view->configured_.read, replicas),
                    std::min(view->configured_.write, replicas)};
@@ -87,6 +93,59 @@ std::shared_ptr<const ClusterView> ClusterView::make(
   ++view->version_;
   view->take_liveness(liveness);
   return view;
+}
+
+void ClusterView::make_rings(const Source& source, const ClusterView* previous) {
+  const Member* const newcomer = newcomer_in(source);
+  std::vector<RingMember> members;
+  ring_digest_ = configured_.replicas * kDigestFactor;
+  for (const auto& [id, member] : source.members.members()) {
+    if (member.status != MemberStatus::normal) continue;
+    members.push_back(member.on_ring());
+    ring_digest_ += placement_digest(member);
+  }
+  if (newcomer != nullptr) ring_digest_ += placement_digest(*newcomer);
+  const bool same = previous != nullptr && previous->ring_digest_ == ring_digest_;
+  std::shared_ptr<const Ring> other;
+  if (same) {
+    ring_ = previous->ring_;
+    if (previous->other_ != nullptr) other = previous->other_->ring;
+  } else {
+    ring_ = std::make_shared<const Ring>(members, configured_.replicas);
+    if (newcomer != nullptr) {
+      members.push_back(newcomer->on_ring());
+      other = std::make_shared<const Ring>(std::move(members), configured_.replicas);
+      if (newcomer->status == MemberStatus::handover) std::swap(ring_, other);
+    }
+  }
+  take_members(source);
+  newcomer_ = newcomer == nullptr ? kNobody : find(newcomer->id);
+  if (other != nullptr) take_other(std::move(other));
+}
+
+void ClusterView::take_other(std::shared_ptr<const Ring> ring) {
+  auto other = std::make_shared<OtherRing>();
+  std::vector<Place> place_of;  // of the ring's members
+  for (const RingMember& member : ring->members()) place_of.push_back(find(member.id));
+  other->all_from.push_back(0);
+  for (unsigned number = 0; number < object::kSlots; ++number) {
+    const auto slot = static_cast<uint16_t>(number);
+    const auto first = preference_list(slot);
+    other->all.insert(other->all.end(), first.begin(), first.end());
+    for (const Ring::Place at : ring->preference_list(slot)) {
+      const Place place = place_of[at];
+      other->lists.push_back(place);
+      if (std::ranges::find(first, place) == first.end()) other->all.push_back(place);
+    }
+    other->all_from.push_back(static_cast<uint32_t>(other->all.size()));
+  }
+  other->ring = std::move(ring);
+  other_ = std::move(other);
+}
+
+bool ClusterView::holds(uint16_t slot, Place place) const {
+  const auto of = replicas(slot);
+  return std::ranges::find(of, place) != of.end();
 }
 
 void ClusterView::take_members(const Source& source) {

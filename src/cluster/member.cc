@@ -7,7 +7,8 @@
 namespace quorate::cluster {
 namespace {
 
-constexpr uint8_t kMemberFormat = 1;
+constexpr uint8_t kMemberFormat = 2;  // 1 had no `admitted`
+constexpr uint8_t kSettingFormat = 1;
 constexpr size_t kTokenBytesMin = 1;
 
 std::string read_name(object::ByteReader& in) {
@@ -25,8 +26,10 @@ uint64_t read_up_to(object::ByteReader& in, uint64_t max) {
 // Versions are counted up by hand and by machines, never to here.
 constexpr uint64_t kVersionMax = UINT64_MAX / 2;
 
-void read_format(object::ByteReader& in) {
-  if (in.byte() != kMemberFormat) in.reject();
+uint8_t read_format(object::ByteReader& in, uint8_t newest) {
+  const uint8_t format = in.byte();
+  if (format == 0 || format > newest) in.reject();
+  return format;
 }
 
 }  // namespace
@@ -65,11 +68,12 @@ void Member::encode(object::ByteWriter& out) const {
   out.sized(host);
   out.varint(tokens.size());
   for (const TokenIndex token : tokens) out.varint(token);
+  write_node_id(out, admitted);
 }
 
 Member Member::decode(object::ByteReader& in) {
   Member member;
-  read_format(in);
+  const uint8_t format = read_format(in, kMemberFormat);
   member.id = read_node_id(in);
   member.version = read_up_to(in, kVersionMax);
   const uint8_t status = in.byte();
@@ -92,11 +96,12 @@ Member Member::decode(object::ByteReader& in) {
   for (uint64_t i = 0; i < tokens && in.ok(); ++i) {
     member.tokens.push_back(static_cast<TokenIndex>(read_up_to(in, UINT16_MAX)));
   }
+  if (format > 1) member.admitted = read_node_id(in);
   return member;
 }
 
 void Setting::encode(object::ByteWriter& out) const {
-  out.byte(kMemberFormat);
+  out.byte(kSettingFormat);
   out.sized(name);
   out.varint(version);
   write_node_id(out, writer);
@@ -105,7 +110,7 @@ void Setting::encode(object::ByteWriter& out) const {
 
 Setting Setting::decode(object::ByteReader& in) {
   Setting setting;
-  read_format(in);
+  read_format(in, kSettingFormat);
   setting.name = in.sized();
   if (setting.name.size() > kNameBytesMax) in.reject();
   setting.version = read_up_to(in, kVersionMax);

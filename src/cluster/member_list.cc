@@ -27,19 +27,6 @@ uint64_t hash_of(const Record& record) {
   return object::key_hash(bytes_of(record), 0);
 }
 
-// Of what decides where slots are.
-uint64_t ring_hash_of(const Member& member) {
-  if (!member.belongs()) return 0;
-  Member placed;
-  placed.id = member.id;
-  placed.status = member.status;
-  placed.weight = member.weight;
-  placed.zone = member.zone;
-  placed.host = member.host;
-  placed.tokens = member.tokens;
-  return object::key_hash(bytes_of(placed), kRingSeed);
-}
-
 bool supersedes(const Member& record, const Member& known) {
   const auto rank = [](const Member& of) { return std::tuple(of.version, of.status); };
   if (rank(record) != rank(known)) return rank(record) > rank(known);
@@ -53,18 +40,28 @@ bool supersedes(const Setting& record, const Setting& known) {
 
 }  // namespace
 
+uint64_t placement_digest(const Member& member) {
+  if (!member.belongs()) return 0;
+  Member placed;
+  placed.id = member.id;
+  placed.status = member.status;
+  placed.weight = member.weight;
+  placed.zone = member.zone;
+  placed.host = member.host;
+  placed.tokens = member.tokens;
+  return object::key_hash(bytes_of(placed), kRingSeed);
+}
+
 bool MemberList::merge(const Member& record) {
   const auto [at, fresh] = members_.try_emplace(record.id, record);
   Member& known = at->second;
   if (!fresh) {
     if (!supersedes(record, known)) return false;
     digest_ -= hash_of(known);
-    ring_digest_ -= ring_hash_of(known);
     size_ -= known.belongs() ? 1 : 0;
     known = record;
   }
   digest_ += hash_of(known);
-  ring_digest_ += ring_hash_of(known);
   size_ += known.belongs() ? 1 : 0;
   return true;
 }

@@ -180,6 +180,95 @@ TEST_F(ClusterViewTest, TheLongestPrefixSaysWhatBecomesOfConflicts) {
   }
 }
 
+// As ids, since places may differ between views.
+std::vector<std::vector<NodeId>> lists_of(const ClusterView& view, bool other) {
+  std::vector<std::vector<NodeId>> lists(object::kSlots);
+  for (unsigned number = 0; number < object::kSlots; ++number) {
+    const auto slot = static_cast<uint16_t>(number);
+    for (const Place place : other ? view.other_list(slot) : view.preference_list(slot)) {
+      lists[slot].push_back(view.member(place).id);
+    }
+  }
+  return lists;
+}
+
+TEST_F(ClusterViewTest, WhileAMemberComesThereAreTwoRings) {
+  for (unsigned i = 1; i <= 4; ++i) join(i);
+  const auto without = lists_of(make(), false);
+  std::set<uint64_t> digests{view_->ring_digest()};
+  join(5, MemberStatus::joining);
+  make();
+  EXPECT_EQ(view_->newcomer(), ClusterView::kNobody) << "it is not admitted here";
+  EXPECT_EQ(view_->ring_digest(), *digests.begin());
+  EXPECT_EQ(view_->members().size(), 5U);
+
+  change(1, [](Member& member) { member.admitted = id_of(5); });
+  make();
+  EXPECT_EQ(view_->member(view_->newcomer()).id, id_of(5));
+  EXPECT_EQ(lists_of(*view_, false), without);
+  const auto with = lists_of(*view_, true);
+  EXPECT_NE(with, without);
+  digests.insert(view_->ring_digest());
+  liveness_[id_of(2)] = Liveness::suspected;
+  const auto later = ClusterView::make(liveness(), *view_);
+  EXPECT_EQ(lists_of(*later, true), with);
+  liveness_.clear();
+
+  change(1, [](Member& member) { member.admitted = {}; });
+  change(5, [](Member& member) { member.status = MemberStatus::handover; });
+  make();
+  EXPECT_EQ(view_->member(view_->newcomer()).id, id_of(5)) << "all have admitted it";
+  EXPECT_EQ(lists_of(*view_, false), with);
+  EXPECT_EQ(lists_of(*view_, true), without);
+  digests.insert(view_->ring_digest());
+  const auto fresh = ClusterView::make({list_, id_of(1), liveness()}, nullptr);
+  EXPECT_EQ(fresh->ring_digest(), view_->ring_digest());
+  EXPECT_EQ(lists_of(*fresh, true), without);
+
+  change(5, [](Member& member) { member.status = MemberStatus::normal; });
+  make();
+  EXPECT_EQ(view_->newcomer(), ClusterView::kNobody);
+  EXPECT_EQ(lists_of(*view_, false), with);
+  EXPECT_TRUE(view_->other_list(7).empty());
+  digests.insert(view_->ring_digest());
+  EXPECT_EQ(digests.size(), 4U);
+}
+
+TEST_F(ClusterViewTest, ReplicasAreThoseOfBothRings) {
+  for (unsigned i = 1; i <= 4; ++i) join(i);
+  EXPECT_EQ(make().replicas(3).size(), 3U);
+  join(5, MemberStatus::handover);
+  make();
+  size_t more = 0;
+  for (unsigned number = 0; number < object::kSlots; ++number) {
+    const auto slot = static_cast<uint16_t>(number);
+    const auto all = view_->replicas(slot);
+    const auto first = view_->preference_list(slot);
+    ASSERT_TRUE(std::ranges::equal(all.first(first.size()), first));
+    const std::set<Place> each(all.begin(), all.end());
+    ASSERT_EQ(each.size(), all.size());
+    std::set<Place> both(first.begin(), first.end());
+    for (const Place place : view_->other_list(slot)) both.insert(place);
+    ASSERT_EQ(each, both);
+    for (Place place = 0; place < 5; ++place) {
+      ASSERT_EQ(view_->holds(slot, place), each.contains(place));
+    }
+    more += all.size() - 3;
+  }
+  EXPECT_GT(more, object::kSlots / 3);
+}
+
+TEST_F(ClusterViewTest, WhoJoinsWithoutTokensWaits) {
+  for (unsigned i = 1; i <= 3; ++i) join(i);
+  const uint64_t digest = make().ring_digest();
+  join(4, MemberStatus::joining);
+  change(4, [](Member& member) { member.tokens.clear(); });
+  change(1, [](Member& member) { member.admitted = id_of(4); });
+  make();
+  EXPECT_EQ(view_->newcomer(), ClusterView::kNobody);
+  EXPECT_EQ(view_->ring_digest(), digest);
+}
+
 TEST_F(ClusterViewTest, ANodeThatWasRemovedIsNowhere) {
   join(1);
   join(2);

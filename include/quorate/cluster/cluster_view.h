@@ -5,6 +5,15 @@
 // ring first and in its order, so that a Ring::Place is an index into it. Placement is the ring's
 // alone; who coordinates a slot follows from liveness and is kept for every slot, so that asking
 // is one array access. A view that differs from the one before in liveness only shares its ring.
+// While a member comes (DESIGN 9) there are two rings, with and without it. As long as it is
+// `joining`, reads and coordination follow the one without it, then the other; changes need W
+// copies in both, until it is `normal`. So what is read under either meets what was written under
+// the one before and the one after, even while nodes see different stages: but none may be further
+// ahead than one. To be sure, a joining member counts for nothing until this node has admitted it
+// (Member::admitted, on disk before the view is published), one at a time; who comes goes on when
+// all others have (coordinator/slot_transfer.h). A member in handover needs no admission: it has
+// it.
+//
 // version() grows with each view of a process. Thread: immutable, any thread. Source: DESIGN 6-8.
 #pragma once
 
@@ -79,9 +88,12 @@ class ClusterView {
   bool alone() const { return members_.size() == 1 && self_ == 0; }
   size_t healthy_members() const { return healthy_; }
 
+  // By which reads and coordination go.
   const Ring& ring() const { return *ring_; }
-  // Of everything that decides where slots are, N included: equal views of placement have equal
-  // ones.
+  // Who comes; kNobody if nobody does.
+  Place newcomer() const { return newcomer_; }
+  // Of everything that decides where slots are, N and the newcomer's stage included: equal views of
+  // placement have equal ones.
   uint64_t ring_digest() const { return ring_digest_; }
   // What the cluster is set to, and what that comes to with the members there are.
   const Quorum& configured() const { return configured_; }
@@ -92,13 +104,41 @@ class ClusterView {
   std::span<const Place> preference_list(uint16_t slot) const {
     return ring_->preference_list(slot);
   }
+  // The same on the other ring while a member comes, else empty: changes need W copies there, too.
+  std::span<const Place> other_list(uint16_t slot) const {
+    return other_ == nullptr ? std::span<const Place>() : other_->list(slot);
+  }
+  // Both, the preference list first, everyone once.
+  std::span<const Place> replicas(uint16_t slot) const {
+    return other_ == nullptr ? preference_list(slot) : other_->replicas(slot);
+  }
+  bool holds(uint16_t slot, Place place) const;
   // The first healthy member of the preference list; if none is, the first of the best liveness.
   // kNobody if nobody owns slots.
   Place coordinator(uint16_t slot) const { return coordinators_[slot]; }
   bool self_coordinates(uint16_t slot) const { return coordinators_[slot] == self_; }
 
  private:
+  // A ring beside the one that is in use, in places of members().
+  struct OtherRing {
+    std::shared_ptr<const Ring> ring;
+    std::vector<Place> lists;        // ring->replicas() for each slot
+    std::vector<Place> all;          // with the preference list, slot after slot
+    std::vector<uint32_t> all_from;  // by slot, and the end
+
+    std::span<const Place> list(uint16_t slot) const {
+      const unsigned n = ring->replicas();
+      return {lists.data() + static_cast<size_t>(slot) * n, n};
+    }
+    std::span<const Place> replicas(uint16_t slot) const {
+      return {all.data() + all_from[slot], all.data() + all_from[slot + 1U]};
+    }
+  };
+
   ClusterView() = default;
+  // Of `previous` if that is of the same members.
+  void make_rings(const Source& source, const ClusterView* previous);
+  void take_other(std::shared_ptr<const Ring> ring);
   void take_members(const Source& source);
   void take_liveness(const std::function<Liveness(const object::NodeId&)>& liveness);
   std::span<const Node> on_ring() const { return members().first(ring_->members().size()); }
@@ -109,6 +149,8 @@ class ClusterView {
   std::vector<Node> members_;
   size_t healthy_ = 0;
   std::shared_ptr<const Ring> ring_;
+  std::shared_ptr<const OtherRing> other_;  // null: no member comes
+  Place newcomer_ = kNobody;
   uint64_t ring_digest_ = 0;
   Quorum configured_, quorum_;
   std::shared_ptr<const ConflictPolicies> conflict_policies_;

@@ -20,7 +20,8 @@ namespace quorate::cluster {
 
 // In the order a member passes through; of two records that are equal up to it the later one stays.
 enum class MemberStatus : uint8_t {
-  joining = 1,   // receives writes beside the old owners and fetches its slots
+  joining = 1,  // without tokens it waits for its turn; with them it receives writes beside the old
+                // owners and fetches its slots
   handover = 2,  // owns its slots together with the old owners
   normal = 3,
   leaving = 4,  // gives its slots away
@@ -51,9 +52,14 @@ struct Member {
   uint32_t weight = 1;
   std::string zone, host;
   std::vector<TokenIndex> tokens;
+  // The joining member that this one sends writes to, of its own slots to be; zero: nobody. One at
+  // a time, and no other before that one has become normal or has left (ClusterView).
+  object::NodeId admitted{};
 
   friend bool operator==(const Member&, const Member&) = default;
 
+  // Whether it takes part in placement, now or when it has joined.
+  bool has_tokens() const { return belongs() && !tokens.empty(); }
   // Whether it is to be heard and contacted.
   bool belongs() const { return status != MemberStatus::left; }
   RingMember on_ring() const { return {id, weight, zone, host, tokens}; }

@@ -6,9 +6,8 @@
 // stays; of equal versions, which only an operator's word on two sides of a partition makes, the
 // later status, then the greater encoding. Members that left stay as records.
 //
-// Two digests: digest() of everything, by which nodes find out that they have the same list, and
-// ring_digest() of what placement depends on, which requests between peers carry. Both are kept up
-// with each change. On disk it is one file, replaced atomically, checksummed; a damaged or newer
+// digest(), of everything, is how nodes find out that they have the same list. It is kept up with
+// each change. On disk the list is one file, replaced atomically, checksummed; a damaged or newer
 // one is refused with a reason.
 // Thread: the control thread's. Source: DESIGN section 7.
 #pragma once
@@ -33,6 +32,9 @@ enum class RingView : uint8_t {
   after,   // who will own them: joining, in handover and normal
 };
 
+// Of what decides where slots are: what differs in it places them differently. 0 if it left.
+uint64_t placement_digest(const Member& member);
+
 class MemberList {
  public:
   using Members = std::map<object::NodeId, Member>;
@@ -51,7 +53,6 @@ class MemberList {
   size_t size() const { return size_; }
 
   uint64_t digest() const { return digest_; }
-  uint64_t ring_digest() const { return ring_digest_; }
   std::vector<RingMember> on_ring(RingView view) const;
 
   std::string encode() const;
@@ -63,9 +64,7 @@ class MemberList {
   Members members_;
   Settings settings_;
   size_t size_ = 0;
-  // Sums of hashes of the records, so that a change costs one.
-  uint64_t digest_ = 0;
-  uint64_t ring_digest_ = 0;
+  uint64_t digest_ = 0;  // sum of the records' hashes, so that a change costs one
 };
 
 // Nothing if the file does not exist.

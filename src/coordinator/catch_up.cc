@@ -14,9 +14,10 @@ using object::NodeId;
 
 enum class Question : uint8_t { probe = 0, catch_up = 1 };
 
-bool holds(const ClusterView& view, uint16_t slot, ClusterView::Place place) {
-  const auto list = view.preference_list(slot);
-  return std::ranges::find(list, place) != list.end();
+// Who is about to get its slots (slot_transfer.h) need not get them twice.
+bool joins(const ClusterView& view) {
+  return view.self() != ClusterView::kNobody &&
+         view.member(view.self()).status == cluster::MemberStatus::joining;
 }
 
 }  // namespace
@@ -39,6 +40,7 @@ void CatchUp::set_view(std::shared_ptr<const ClusterView> view) {
 }
 
 void CatchUp::meet() {
+  if (joins(*view_)) return;
   for (const ClusterView::Node& node : view_->members()) {
     if (!node.healthy() || view_->find(node.id) == view_->self()) continue;
     auto at = std::ranges::find(first_, node.id, &Round::from);
@@ -94,6 +96,7 @@ void CatchUp::serve(const NodeId& from, std::string_view body, cluster::PeerCall
 
 CatchUp::Answer CatchUp::work_on(const NodeId& from, uint64_t number) {
   if (view_ == nullptr || view_->find(from) == ClusterView::kNobody) return Answer::working;
+  if (joins(*view_)) return Answer::working;
   auto at = std::ranges::find(asked_, from, &Round::from);
   if (at == asked_.end()) {
     at = asked_.insert(at, nullptr);
@@ -114,7 +117,7 @@ void CatchUp::start(const RoundRef& round) {
   std::vector<uint16_t> slots;
   for (unsigned slot = shard_; slot < object::kSlots; slot += shards_) {
     const auto number = static_cast<uint16_t>(slot);
-    if (holds(*view_, number, self) && holds(*view_, number, other)) slots.push_back(number);
+    if (view_->holds(number, self) && view_->holds(number, other)) slots.push_back(number);
   }
   round->slots = round->missing = slots.size();
   for (const uint16_t slot : slots) {

@@ -113,10 +113,14 @@ void QuorumReads::begin(const CheckRef& check) {
   check->view = view_;
   check->digest = digest(check->key);
   // What replicas disagreed on must come to be what a write quorum has.
-  const unsigned write_quorum = check->differed ? view_->quorum().write : 0;
-  const auto list = view_->preference_list(check->key.slot);
+  const uint16_t slot = check->key.slot;
+  const bool both = check->differed || view_->handing_over();
+  const auto list = both ? view_->replicas(slot) : view_->preference_list(slot);
   const auto all = static_cast<unsigned>(list.size());
-  check->missing = std::min(std::max(check->quorum, write_quorum), all) - 1;
+  unsigned quorum = check->quorum;
+  if (check->differed) quorum = std::max(quorum, view_->quorum().write);
+  if (both) quorum = any_of_both(slot, quorum);
+  check->missing = std::min(quorum, all) - 1;
   check->candidates.clear();
   check->next = 0;
   const ClusterView::Place first = view_->coordinator(check->key.slot);
@@ -131,6 +135,18 @@ void QuorumReads::begin(const CheckRef& check) {
   for (unsigned i = check->missing; i > 0; --i) {
     if (!ask_next(check)) return fail(check);
   }
+}
+
+// So many of the slot's replicas, whichever they are, that a quorum of either ring is among them.
+unsigned QuorumReads::any_of_both(uint16_t slot, unsigned quorum) const {
+  const unsigned copies = view_->quorum().replicas;
+  const auto all = static_cast<unsigned>(view_->replicas(slot).size());
+  return all - (copies - std::min(quorum, copies));
+}
+
+// Whether whoever has what two replicas have has what a write quorum has.
+bool QuorumReads::two_are_enough(uint16_t slot) const {
+  return view_->quorum().write <= 2 && view_->other_list(slot).empty();
 }
 
 bool QuorumReads::ask_next(const CheckRef& check) {
@@ -275,7 +291,8 @@ void QuorumReads::settle_difference(const CheckRef& check) {
   if (!check->done) return;
   coordinator_.when_ready(check->key, [this, check](const runtime::Status& status) {
     if (!status) return fail(check);
-    const bool enough = check->missing == 1 && check->quorum <= 2 && view_->quorum().write <= 2;
+    const bool enough =
+        check->missing == 1 && check->quorum <= 2 && two_are_enough(check->key.slot);
     if (enough) check->digest = digest(check->key);
     if (enough) return one_agrees(check);
     restart(check);
@@ -308,7 +325,10 @@ void QuorumReads::agreed(const CheckRef& check) {
 // What has come meanwhile was made here, and will be answered for when it has its copies, or is
 // where it came from as well: two have it.
 void QuorumReads::agreed_and_ready(const CheckRef& check) {
-  if (view_->quorum().write > 2 && digest(check->key) != check->digest) return restart(check);
+  if (!two_are_enough(check->key.slot) && digest(check->key) != check->digest) {
+    check->differed = true;
+    return restart(check);
+  }
   finish(check, {});
 }
 

@@ -1,7 +1,7 @@
 #include "quorate/coordinator/replicator.h"
 
 #include <algorithm>
-#include <map>
+#include <climits>
 #include <spdlog/spdlog.h>
 #include <utility>
 
@@ -17,39 +17,9 @@ using object::NodeId;
 using Group = ReplicationWindow::Group;
 using PeerIndex = ReplicationWindow::Peer;
 
-constexpr uint16_t kNoGroup = UINT16_MAX;
 constexpr unsigned kQuestionsPerPace = 16, kPacesMax = 6;
 
 }  // namespace
-
-std::shared_ptr<const ReplicaMap> ReplicaMap::of(const cluster::ClusterView& view) {
-  auto map = std::make_shared<ReplicaMap>();
-  map->group_of_slot.assign(object::kSlots, kNoGroup);
-  std::vector<PeerIndex> peer_of(view.members().size(), UINT32_MAX);
-  std::map<std::vector<PeerIndex>, uint16_t> known;
-  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
-    const auto list = view.preference_list(static_cast<uint16_t>(slot));
-    if (std::ranges::find(list, view.self()) == list.end()) continue;
-    std::vector<PeerIndex> others;
-    for (const auto place : list) {
-      if (place == view.self()) continue;
-      if (peer_of[place] == UINT32_MAX) {
-        peer_of[place] = static_cast<PeerIndex>(map->peers.size());
-        map->peers.push_back(view.member(place).id);
-      }
-      others.push_back(peer_of[place]);
-    }
-    std::ranges::sort(others);
-    const auto [at, fresh] = known.try_emplace(others, static_cast<uint16_t>(map->groups.size()));
-    if (fresh) {
-      const unsigned needed = view.quorum().write - 1;
-      map->groups.push_back(
-          {{others.begin(), others.end()}, std::min(needed, static_cast<unsigned>(others.size()))});
-    }
-    map->group_of_slot[slot] = at->second;
-  }
-  return map;
-}
 
 Replicator::Replicator(Parts parts, ReplicatorSettings settings)
     : loop_(parts.loop),
@@ -84,12 +54,16 @@ PeerIndex Replicator::peer_index(const NodeId& node) {
 
 void Replicator::set_map(std::shared_ptr<const ReplicaMap> map) {
   for (const uint16_t number : std::exchange(turn_groups_, {})) {
-    turn_groups_before_.push_back(group_of_turn(number));
+    add_quorums(number, quorums_before_);
   }
   map_ = std::move(map);
   groups_ = map_->groups;
-  for (Group& group : groups_) {
-    for (PeerIndex& peer : group.peers) peer = peer_index(map_->peers[peer]);
+  const auto own_number = [this](PeerIndex& peer) { peer = peer_index(map_->peers[peer]); };
+  for (ReplicaMap::Group& group : groups_) {
+    std::ranges::for_each(group.peers, own_number);
+    for (ReplicaMap::Quorum& quorum : group.quorums) {
+      std::ranges::for_each(quorum.others.peers, own_number);
+    }
   }
   for (const NodeId& node : map_->peers) {
     const PeerIndex peer = peer_index(node);
@@ -98,18 +72,19 @@ void Replicator::set_map(std::shared_ptr<const ReplicaMap> map) {
   in_turn_.assign(groups_.size(), 0);
 }
 
-// A group as this turn's changes need it.
-Group Replicator::group_of_turn(uint16_t number) const {
-  Group group = groups_[number];
-  group.needed = in_turn_[number] - 1U;
-  return group;
+// A group's quorums, as this turn's changes need them.
+void Replicator::add_quorums(uint16_t number, std::vector<Group>& quorums) const {
+  const ReplicaMap::Group& group = groups_[number];
+  for (const ReplicaMap::Quorum& quorum : group.quorums) {
+    quorums.push_back(group.lowered(quorum, in_turn_[number]));
+  }
 }
 
 void Replicator::changed(const object::Change& change) {
   if (map_ == nullptr) return;
   const uint16_t number = map_->group_of_slot[change.slot];
-  if (number == kNoGroup) return;
-  const unsigned copies = std::min(groups_[number].needed, needed_max_) + 1;
+  if (number == ReplicaMap::kNoGroup) return;
+  const unsigned copies = std::min(groups_[number].copies_max() - 1, needed_max_) + 1;
   if (in_turn_[number] < copies) {
     if (in_turn_[number] == 0) turn_groups_.push_back(number);
     in_turn_[number] = static_cast<uint8_t>(copies);
@@ -120,8 +95,8 @@ void Replicator::changed(const object::Change& change) {
 }
 
 void Replicator::rely(uint16_t slot) {
-  const uint16_t number = map_ == nullptr ? kNoGroup : map_->group_of_slot[slot];
-  if (number == kNoGroup) return;
+  const uint16_t number = map_ == nullptr ? ReplicaMap::kNoGroup : map_->group_of_slot[slot];
+  if (number == ReplicaMap::kNoGroup) return;
   for (const PeerIndex peer : groups_[number].peers) {
     auto& relied = peers_[peer]->relied;
     if (relied.empty() || relied.back() != slot) relied.push_back(slot);
@@ -132,10 +107,10 @@ void Replicator::end_turn(uint64_t position) {
   for (const auto& peer : peers_) {
     if (peer->changes.empty()) peer->relied.clear();
   }
-  if (turn_groups_.empty() && turn_groups_before_.empty()) return;
-  std::vector<Group> groups = std::exchange(turn_groups_before_, {});
+  if (turn_groups_.empty() && quorums_before_.empty()) return;
+  std::vector<Group> groups = std::exchange(quorums_before_, {});
   for (const uint16_t number : turn_groups_) {
-    groups.push_back(group_of_turn(number));
+    add_quorums(number, groups);
     in_turn_[number] = 0;
   }
   turn_groups_.clear();
@@ -232,7 +207,7 @@ std::vector<uint16_t> Replicator::one_of_each_group(const object::SlotSet& slots
   for (unsigned number = 0; number < object::kSlots; ++number) {
     const auto slot = static_cast<uint16_t>(number);
     if (!slots.contains(slot)) continue;
-    const uint16_t group = map_ == nullptr ? kNoGroup : map_->group_of_slot[slot];
+    const uint16_t group = map_ == nullptr ? ReplicaMap::kNoGroup : map_->group_of_slot[slot];
     const size_t at = std::min<size_t>(group, groups_.size());
     if (!known[at]) chosen.push_back(slot);
     known[at] = true;
@@ -241,10 +216,20 @@ std::vector<uint16_t> Replicator::one_of_each_group(const object::SlotSet& slots
 }
 
 unsigned Replicator::copies(uint16_t slot, uint64_t turn) const {
-  const uint16_t number = map_ == nullptr ? kNoGroup : map_->group_of_slot[slot];
-  if (number == kNoGroup || turn > window_.last_turn()) return 0;
-  return static_cast<unsigned>(std::ranges::count_if(
-      groups_[number].peers, [&](PeerIndex peer) { return peers_[peer]->has(turn); }));
+  const uint16_t number = map_ == nullptr ? ReplicaMap::kNoGroup : map_->group_of_slot[slot];
+  if (number == ReplicaMap::kNoGroup || turn > window_.last_turn()) return 0;
+  unsigned fewest = UINT_MAX;
+  for (const ReplicaMap::Quorum& quorum : groups_[number].quorums) {
+    const auto have = static_cast<unsigned>(std::ranges::count_if(
+        quorum.others.peers, [&](PeerIndex peer) { return peers_[peer]->has(turn); }));
+    fewest = std::min(fewest, have - (quorum.own ? 0 : std::min(have, 1U)));
+  }
+  return fewest;
+}
+
+bool Replicator::waits_for(const NodeId& node, uint64_t turn) const {
+  const auto at = std::ranges::find_if(peers_, [&](const auto& peer) { return peer->id == node; });
+  return at != peers_.end() && !(*at)->sent.empty() && (*at)->sent.front().turn <= turn;
 }
 
 // A connection is made only when something is sent.

@@ -8,6 +8,14 @@ namespace {
 
 using cluster::ClusterView;
 
+// Whether the same members hold copies of the slot.
+bool same_replicas(const ClusterView& now, const ClusterView& before, uint16_t slot) {
+  const auto of = now.replicas(slot), was = before.replicas(slot);
+  return std::ranges::equal(of, was, [&](auto left, auto right) {
+    return now.member(left).id == before.member(right).id;
+  });
+}
+
 // By place in `now`: whether the member is new, or its health is not what it was.
 std::vector<bool> members_in_doubt(const ClusterView& now, const ClusterView& before) {
   std::vector<bool> doubtful(now.members().size());
@@ -33,15 +41,16 @@ void SettledSlots::set_view(std::shared_ptr<const ClusterView> view) {
   const std::shared_ptr<const ClusterView> before = std::exchange(view_, std::move(view));
   if (view_->alone()) return;  // nobody to ask; whoever comes changes the ring
   const bool same_ring = before != nullptr && before->ring_digest() == view_->ring_digest();
+  const auto kept = [&](uint16_t slot) {
+    return before != nullptr && before->self_coordinates(slot) && view_->self_coordinates(slot) &&
+           (same_ring || same_replicas(*view_, *before, slot));
+  };
   std::vector<bool> doubtful(view_->members().size(), true);
   if (before != nullptr) doubtful = members_in_doubt(*view_, *before);
   for (unsigned number = shard_; number < object::kSlots; number += shards_) {
     const auto slot = static_cast<uint16_t>(number);
-    const auto list = view_->preference_list(slot);
-    const bool ours = same_ring && before->self_coordinates(slot) && view_->self_coordinates(slot);
-    if (!ours || std::ranges::any_of(list, [&](auto place) { return doubtful[place]; })) {
-      unsettle(slot);
-    }
+    const auto in_doubt = [&](auto place) { return doubtful[place]; };
+    if (!kept(slot) || std::ranges::any_of(view_->replicas(slot), in_doubt)) unsettle(slot);
   }
   for (size_t place = 0; before != nullptr && place < doubtful.size(); ++place) {
     if (doubtful[place] && place != view_->self()) parts_.tell(view_->members()[place].id);
@@ -55,8 +64,7 @@ void SettledSlots::doubt(const object::NodeId& node) {
   ++statistics_.doubts;
   for (unsigned number = shard_; number < object::kSlots; number += shards_) {
     const auto slot = static_cast<uint16_t>(number);
-    const auto list = view_->preference_list(slot);
-    if (std::ranges::find(list, of) != list.end()) unsettle(slot);
+    if (view_->holds(slot, of)) unsettle(slot);
   }
   start();
 }
@@ -112,19 +120,19 @@ void SettledSlots::ask(const std::shared_ptr<Batch>& batch, ClusterView::Place r
   std::vector<uint16_t> slots;
   std::vector<size_t> places;  // in the batch
   for (size_t i = 0; i < batch->slots.size(); ++i) {
-    const auto list = view_->preference_list(batch->slots[i].slot);
-    if (std::ranges::find(list, replica) == list.end()) continue;
+    if (!view_->holds(batch->slots[i].slot, replica)) continue;
     slots.push_back(batch->slots[i].slot);
     places.push_back(i);
   }
   if (slots.empty()) return;
   ++batch->missing;
   const object::NodeId id = view_->member(replica).id;
-  parts_.ask(id, slots, [this, batch, id, places = std::move(places)](const auto& answer) {
+  parts_.ask(id, batch->what, slots, [this, batch, id, places = std::move(places)](auto answer) {
     for (size_t i = 0; i < places.size(); ++i) {
       if (!answer || !answer->promised[i]) batch->refused[places[i]] = true;
     }
-    if (answer) note_number(id, answer->number);
+    const bool promises = batch->what == SlotPromises::Ask::promise;
+    if (answer && promises) note_number(id, answer->number);
     if (--batch->missing == 0) asked(*batch);
   });
 }
@@ -138,7 +146,8 @@ void SettledSlots::note_number(const object::NodeId& replica, uint64_t number) {
   }
 }
 
-void SettledSlots::asked(Batch& batch) {
+void SettledSlots::asked(const Batch& batch) {
+  auto agreed = std::make_shared<Batch>();
   for (size_t i = 0; i < batch.slots.size(); ++i) {
     const Moment moment = batch.slots[i];
     if (batch.refused[i]) {
@@ -146,10 +155,20 @@ void SettledSlots::asked(Batch& batch) {
     } else if (moment.generation != generation_[moment.slot]) {
       ended(moment, {});
     } else {
-      fresh_.push_back(moment);
-      parts_.settle(moment.slot,
-                    [this, moment](const runtime::Status& status) { ended(moment, status); });
+      agreed->slots.push_back(moment);
     }
+  }
+  if (agreed->slots.empty()) return;
+  if (batch.what == SlotPromises::Ask::promise) return promised(*agreed);
+  agreed->what = SlotPromises::Ask::promise;
+  ask(agreed);
+}
+
+void SettledSlots::promised(const Batch& batch) {
+  for (const Moment& moment : batch.slots) {
+    fresh_.push_back(moment);
+    parts_.settle(moment.slot,
+                  [this, moment](const runtime::Status& status) { ended(moment, status); });
   }
 }
 

@@ -37,7 +37,8 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
       calls_(cluster::PeerCalls::Parts{parts.loop, parts.connector, parts.random, *this},
              with_lane(std::move(settings.links), settings.shard, settings.shards)),
       promises_(SlotPromises::Parts{parts.loop, parts.random, parts.actors,
-                                    [this](const NodeId& node) { tell(node); }}),
+                                    [this](const NodeId& node) { tell(node); },
+                                    [this] { return at_rest(); }}),
       replicator_(Replicator::Parts{parts.loop, calls_, parts.coordinator, parts.actors,
                                     parts.directory, this},
                   settings.replicator),
@@ -52,7 +53,10 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
               settings.puller),
       catch_up_(CatchUp::Parts{parts.loop, calls_, puller_}, settings.shard, settings.shards),
       settles_(settings.settles),
-      settled_(settling(parts.loop), settings.shard, settings.shards) {
+      settled_(settling(parts.loop), settings.shard, settings.shards),
+      transfer_(SlotTransfer::Parts{parts.loop, calls_, puller_, [this] { return at_rest(); },
+                                    std::move(settings.on_transferred)},
+                settings.shard, settings.shards) {
   serve_promises();
   coordinator_.set_barrier(&replicator_);
   // Until the first view says who coordinates what.
@@ -61,8 +65,8 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
 
 SettledSlots::Parts ShardCluster::settling(runtime::Loop& loop) {
   return {loop,
-          [this](const NodeId& replica, std::span<const uint16_t> slots, auto done) {
-            calls_.call(replica, kPromiseService, SlotPromises::question(slots),
+          [this](const NodeId& replica, auto what, std::span<const uint16_t> slots, auto done) {
+            calls_.call(replica, kPromiseService, SlotPromises::question(what, slots),
                         cluster::Patience::while_healthy(kPromiseTimeoutUs),
                         [count = slots.size(), done = std::move(done)](auto answer) mutable {
                           if (!answer) return done(std::nullopt);
@@ -99,6 +103,7 @@ ShardCluster::~ShardCluster() {
 void ShardCluster::set_view(std::shared_ptr<const ClusterView> view) {
   const std::shared_ptr<const ClusterView> before = std::exchange(view_, std::move(view));
   alone_ = view_->alone();
+  turn_before_view_ = replicator_.turn_of_last_change();
   replicator_.set_map(ReplicaMap::of(*view_));
   reads_.set_view(view_);
   catch_up_.set_view(view_);
@@ -109,6 +114,16 @@ void ShardCluster::set_view(std::shared_ptr<const ClusterView> view) {
   promises_.set_view(view_);
   if (before != nullptr) give_up_on_suspects(*before);
   if (settles_) settled_.set_view(view_);
+  transfer_.set_view(view_);
+}
+
+// What was changed while another view held has its copies, and is not on its way to anyone well.
+bool ShardCluster::at_rest() const {
+  if (turn_before_view_ == 0) return true;
+  if (replicator_.window().first_open() <= turn_before_view_) return false;
+  return std::ranges::all_of(view_->members(), [this](const ClusterView::Node& node) {
+    return !node.healthy() || !replicator_.waits_for(node.id, turn_before_view_);
+  });
 }
 
 void ShardCluster::give_up_on_suspects(const ClusterView& before) {
@@ -142,6 +157,12 @@ std::optional<NodeId> ShardCluster::route(uint16_t slot, Access access, QuorumCh
   return view_->member(place).id;
 }
 
+runtime::Status ShardCluster::may_read(uint16_t slot) const {
+  const auto list = view_->preference_list(slot);
+  if (std::ranges::find(list, view_->self()) != list.end()) return {};
+  return runtime::fail("TRYAGAIN this node holds no copy of the key any more");
+}
+
 runtime::Status ShardCluster::may_change(uint16_t slot, QuorumChoice own) const {
   if (!view_->self_coordinates(slot)) {
     return runtime::fail("TRYAGAIN this node does not coordinate the slot of the key any more");
@@ -149,10 +170,16 @@ runtime::Status ShardCluster::may_change(uint16_t slot, QuorumChoice own) const 
   return enough_replicas(slot, quorum(own).write, "the key");
 }
 
-unsigned ShardCluster::healthy_replicas(uint16_t slot) const {
+unsigned ShardCluster::healthy_of(std::span<const ClusterView::Place> list) const {
   return static_cast<unsigned>(std::ranges::count_if(
-      view_->preference_list(slot),
-      [&](ClusterView::Place place) { return view_->member(place).healthy(); }));
+      list, [&](ClusterView::Place place) { return view_->member(place).healthy(); }));
+}
+
+// While a member comes, on the ring that has fewer.
+unsigned ShardCluster::healthy_replicas(uint16_t slot) const {
+  const unsigned healthy = healthy_of(view_->preference_list(slot));
+  const auto other = view_->other_list(slot);
+  return other.empty() ? healthy : std::min(healthy, healthy_of(other));
 }
 
 runtime::Status ShardCluster::enough_replicas(uint16_t slot, unsigned write,
@@ -166,9 +193,7 @@ runtime::Status ShardCluster::enough_replicas(uint16_t slot, unsigned write,
 }
 
 bool ShardCluster::can_repair(uint16_t slot) const {
-  const auto list = view_->preference_list(slot);
-  return std::ranges::find(list, view_->self()) != list.end() &&
-         healthy_replicas(slot) >= view_->quorum().write;
+  return may_read(slot) && healthy_replicas(slot) >= view_->quorum().write;
 }
 
 bool ShardCluster::coordinates(const object::SlotSet& slots) const {
@@ -202,6 +227,8 @@ void ShardCluster::admit(const object::Key& key, Access access, QuorumChoice own
   if (alone_) return coordinator_.when_ready(key, std::move(run));
   if (access == Access::change) {
     if (auto status = may_change(key.slot, own); !status) return run(std::move(status));
+  } else if (auto status = may_read(key.slot); !status) {
+    return run(std::move(status));
   }
   if (coordinator_.ready({&key, 1})) return admit_ready(key, access, own, std::move(run));
   coordinator_.when_ready(
@@ -279,7 +306,9 @@ void ShardCluster::settle(uint16_t slot, repair::SlotPuller::Done done) {
   repair::SlotSettler::Slot of;
   of.slot = slot;
   std::vector<NodeId> unwell;
-  for (const ClusterView::Place place : view_->preference_list(slot)) {
+  // Who is joining knows less than this node.
+  const auto holders = view_->handing_over() ? view_->replicas(slot) : view_->preference_list(slot);
+  for (const ClusterView::Place place : holders) {
     const ClusterView::Node& node = view_->member(place);
     if (place != view_->self()) (node.healthy() ? of.candidates : unwell).push_back(node.id);
   }

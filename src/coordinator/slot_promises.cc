@@ -33,9 +33,10 @@ uint16_t SlotPromises::party(const NodeId& node) {
   return static_cast<uint16_t>(parties_.size() - 1);
 }
 
-std::string SlotPromises::question(std::span<const uint16_t> slots) {
+std::string SlotPromises::question(Ask ask, std::span<const uint16_t> slots) {
   std::string body;
   object::ByteWriter out(body);
+  out.byte(static_cast<uint8_t>(ask));
   for (const uint16_t slot : slots) out.varint(slot);
   return body;
 }
@@ -45,16 +46,21 @@ std::optional<std::string> SlotPromises::serve(const NodeId& from, std::string_v
   const auto place = view_->find(from);
   const uint16_t to = party(from);
   const bool quarrel = parties_[to].quarrel_until_us > parts_.loop.clock().monotonic_us();
-  const uint32_t number = ++last_;
+  object::ByteReader in(question);
+  const uint8_t ask = in.byte();
+  if (ask > static_cast<uint8_t>(Ask::promise)) return std::nullopt;
+  const bool promises = ask == static_cast<uint8_t>(Ask::promise);
+  const bool willing = !quarrel && parts_.at_rest();
+  if (promises) ++last_;
+  const uint32_t number = last_;
   std::string body;
   object::ByteWriter out(body);
   out.fixed64(life_ | number);
-  object::ByteReader in(question);
   while (in.ok() && in.remaining() > 0) {
     const uint64_t slot = in.varint();
     if (!in.ok() || slot >= object::kSlots) return std::nullopt;
-    const bool granted = !quarrel && view_->coordinator(static_cast<uint16_t>(slot)) == place;
-    if (granted) promises_[slot] = {to, number};
+    const bool granted = willing && view_->coordinator(static_cast<uint16_t>(slot)) == place;
+    if (granted && promises) promises_[slot] = {to, number};
     out.byte(granted ? 1 : 0);
   }
   return in.ok() ? std::optional(std::move(body)) : std::nullopt;

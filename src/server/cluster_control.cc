@@ -9,6 +9,7 @@
 
 #include "quorate/cluster/token_choice.h"
 
+#include "server/joining.h"
 #include "server/log_limiter.h"
 #include "server/meetings.h"
 #include "server/own_record.h"
@@ -27,6 +28,7 @@ using object::NodeId;
 constexpr uint8_t kGossipMessage = 1;
 constexpr uint8_t kMeetMessage = 2;  // no body: from now on listen to me
 constexpr uint8_t kRefusal = 3;      // your list is not merged; the body says why
+constexpr uint8_t kJoinFirst = 4;    // the body names nodes that are to meet again as joining ones
 constexpr size_t kRefusalBytesMax = 512;
 
 constexpr uint64_t kSaveRetryUs = 1'000'000;
@@ -71,6 +73,7 @@ class ClusterControlImpl final : public ClusterControl,
   void start() override;
   void accept(std::unique_ptr<runtime::Stream> stream) override;
   void end_turn() override;
+  void transferred(unsigned shard, uint64_t ring_digest) override;
   std::vector<ClusterSeed> meetings() const override { return meetings_.of_commands(); }
   const MemberList& members() const override { return gossip_->members(); }
   const std::shared_ptr<const cluster::ClusterView>& view() const override { return view_; }
@@ -112,12 +115,11 @@ class ClusterControlImpl final : public ClusterControl,
     const Member* const member = members().find(node);
     return member != nullptr && member->belongs();
   }
-  size_t belonging() const {
-    const auto& all = members().members();
-    return static_cast<size_t>(
-        std::ranges::count_if(all, [](const auto& entry) { return entry.second.belongs(); }));
-  }
-  runtime::Status has_room_for(size_t more) const;
+  bool alone() const { return members().size() == 1; }
+  runtime::Status become_joining();
+  runtime::Status let_join(std::span<const NodeId> nodes);
+  void refuse(const NodeId& stranger, std::span<const Member> theirs, const std::string& reason);
+  void go_on_joining();
   // Of all members this one has the lowest id.
   bool is_first() const {
     const auto first = std::ranges::find_if(
@@ -162,6 +164,8 @@ class ClusterControlImpl final : public ClusterControl,
   bool list_changed_ = false, liveness_changed_ = false;
   std::unique_ptr<runtime::Timer> save_retry_, farewell_;
   std::shared_ptr<const cluster::ClusterView> view_;
+  uint64_t transferred_ring_ = 0;
+  std::set<unsigned> transferred_;  // shards that are done under it
 };
 
 // ---- beginning
@@ -219,6 +223,7 @@ void ClusterControlImpl::start() {
   end_turn();
   gossip_->start();
   agree_on_seed();
+  go_on_joining();
   for (const ClusterSeed& seed : settings_.seeds) {
     meetings_.attempt(meetings_.add(Meetings::Kind::seed, seed));
   }
@@ -260,20 +265,10 @@ void ClusterControlImpl::agree_on_seed() {
 // ---- meeting
 
 runtime::Status ClusterControlImpl::meet(const std::string& host, uint16_t peer_port) {
-  if (auto room = has_room_for(1); !room) return room;
   // Known at once, so that a restart in between does not forget it.
   const uint64_t meeting = meetings_.add(Meetings::Kind::command, {host, peer_port});
   parts_.host.look_for_data([this, meeting] { meetings_.attempt(meeting); });
   return {};
-}
-
-runtime::Status ClusterControlImpl::has_room_for(size_t more) const {
-  const unsigned copies = quorum_of(members()).replicas;
-  if (settings_.transfers_slots || belonging() + more <= copies) return {};
-  return runtime::fail(fmt::format(
-      "the cluster would have more members than there are copies of a key ({}), and slots are not "
-      "transferred to further members yet",
-      copies));
 }
 
 void ClusterControlImpl::introduce(const NodeId& node) {
@@ -283,23 +278,66 @@ void ClusterControlImpl::introduce(const NodeId& node) {
   gossip_->exchange_with(node);
 }
 
-// Both sides would come to the same, but only if they count copies alike: who is asked says it.
+// Where there would be more members than copies, some must join in stages.
 bool ClusterControlImpl::admits(const NodeId& stranger, std::span<const Member> theirs) {
-  const auto more = std::ranges::count_if(
-      theirs, [this](const Member& member) { return member.belongs() && !belongs(member.id); });
-  const auto room = has_room_for(static_cast<size_t>(more));
-  if (room) return true;
-  const std::string& reason = room.error().message;
+  const auto holds_slots = [](const Member& member) {
+    return member.has_tokens() && member.status != MemberStatus::joining;
+  };
+  std::vector<NodeId> news, news_to_them;
+  size_t here = 0;
+  for (const Member& member : theirs) {
+    if (holds_slots(member) && !belongs(member.id)) news.push_back(member.id);
+  }
+  for (const auto& [id, member] : members().members()) {
+    if (!holds_slots(member)) continue;
+    ++here;
+    const auto at = std::ranges::find(theirs, id, &Member::id);
+    if (at == theirs.end() || !at->belongs()) news_to_them.push_back(id);
+  }
+  if (news.empty() || here + news.size() <= quorum_of(members()).replicas) return true;
+  const bool they_can = news_to_them.empty() || news == std::vector{stranger};
+  const bool we_can = news_to_them == std::vector{settings_.node};
+  if (!they_can && !we_can && seed_is_fixed()) {
+    refuse(stranger, theirs,
+           "both are clusters, and would have more members than there are copies of a key: only "
+           "single nodes can join then");
+    return false;
+  }
+  // If both or neither could, those with the higher id: nodes that are installed together may meet
+  // in any order.
+  const bool we_do = they_can == we_can ? news.front() < news_to_them.front() : we_can;
+  if (!we_do) {
+    refused_ = {stranger, std::ranges::find(theirs, stranger, &Member::id)->address};
+    links_.send(stranger, kJoinFirst, encode_nodes(news));
+    return false;
+  }
+  const auto joining = let_join(news_to_them);
+  if (!joining) refuse(stranger, theirs, joining.error().message);
+  return joining && we_can;  // else those meet again
+}
+
+// Of this node's cluster: they are told if it is not this one.
+runtime::Status ClusterControlImpl::let_join(std::span<const NodeId> nodes) {
+  for (const NodeId& node : nodes) {
+    if (node != settings_.node && belongs(node)) {
+      links_.send(node, kJoinFirst, encode_nodes({{node}}));
+    }
+  }
+  if (std::ranges::find(nodes, settings_.node) == nodes.end()) return {};
+  return become_joining();
+}
+
+void ClusterControlImpl::refuse(const NodeId& stranger, std::span<const Member> theirs,
+                                const std::string& reason) {
   if (refusals_.is_news(object::node_id_text(stranger))) {
     spdlog::warn("Node {} cannot join: {}", name_of(stranger), reason);
   }
   met_.erase(stranger);
   const auto record = std::ranges::find(theirs, stranger, &Member::id);
-  if (record != theirs.end()) {
-    refused_ = {stranger, record->address};
-    links_.send(stranger, kRefusal, reason);
-  }
-  return false;
+  if (record == theirs.end()) return;
+  refused_ = {stranger, record->address};
+  links_.send(stranger, kRefusal, reason);
+  meetings_.refused(stranger, reason);
 }
 
 void ClusterControlImpl::accept(std::unique_ptr<runtime::Stream> stream) {
@@ -351,11 +389,48 @@ void ClusterControlImpl::join() {
     ++lasting.version;  // above those of nodes that join later
     gossip_->announce(lasting);
   }
-  if (both_alone && is_first()) return;
+  if (own().status != MemberStatus::normal || (both_alone && is_first())) return;
   Member changed = own();
   ++changed.version;
   changed.tokens = cluster::choose_tokens(others, changed.on_ring(), quorum_of(members()).replicas);
   gossip_->announce(changed);
+}
+
+// ---- joining in stages
+
+// This node is to be a member of a cluster that has enough copies already.
+runtime::Status ClusterControlImpl::become_joining() {
+  if (own().status == MemberStatus::joining) return {};
+  if (parts_.host.holds_data()) {
+    return runtime::fail(
+        "a node that holds data cannot join a cluster that has as many members as there are copies "
+        "of a key");
+  }
+  gossip_->announce(joining_record(own()));
+  return {};
+}
+
+void ClusterControlImpl::go_on_joining() {
+  if (leaving_ || alone()) return;
+  auto changed = joining_step(members(), settings_.node);
+  if (changed) gossip_->announce(*std::move(changed));
+}
+
+void ClusterControlImpl::transferred(unsigned shard, uint64_t ring_digest) {
+  if (ring_digest != transferred_ring_) transferred_.clear();
+  transferred_ring_ = ring_digest;
+  transferred_.insert(shard);
+  const bool current = view_ != nullptr && view_->ring_digest() == ring_digest;
+  if (!current || transferred_.size() < settings_.shards || leaving_) return;
+  auto changed = next_stage(own());
+  if (!changed) return;
+  spdlog::info("Joining the cluster: {}",
+               changed->status == MemberStatus::normal ? "done" : "all slots are here");
+  gossip_->announce(*std::move(changed));
+  // Rumours would come, too: commands wait while nodes see different coordinators.
+  for (const auto& [id, member] : members().members()) {
+    if (id != settings_.node && member.belongs()) gossip_->exchange_with(id);
+  }
 }
 
 // ---- parting
@@ -423,6 +498,15 @@ void ClusterControlImpl::on_message(const NodeId& from, uint8_t type, std::strin
   } else if (type == kRefusal) {
     met_.erase(from);
     meetings_.refused(from, std::string(body.substr(0, kRefusalBytesMax)));
+  } else if (type == kJoinFirst && (met_.contains(from) || belongs(from))) {
+    const bool before = own().status == MemberStatus::joining;
+    const auto joining = let_join(decode_nodes(body));
+    const bool now = !before && own().status == MemberStatus::joining;
+    if (now) gossip_->exchange_with(from);
+    if (joining || belongs(from)) return;
+    met_.erase(from);
+    meetings_.refused(from, joining.error().message);
+    links_.send(from, kRefusal, joining.error().message);
   } else if (type == kGossipMessage && (met_.contains(from) || members().find(from) != nullptr)) {
     gossip_->receive(from, body);
   }
@@ -467,6 +551,7 @@ void ClusterControlImpl::members_changed() {
   const bool alone = members().size() == 1;
   if (std::exchange(was_alone_, alone) && !alone) join();
   agree_on_seed();
+  go_on_joining();
 }
 
 void ClusterControlImpl::liveness_changed(const NodeId& member, Liveness liveness) {

@@ -266,10 +266,20 @@ runtime::Status NodeImpl::open_shards() {
   facts_.threads = threads;
 
   actors_ = std::make_unique<ActorRegistry>(*loop_, *files_, path("node.identity"), identity_);
-  ShardThread::Shared shared{
-      *files_, *rows_, *cold_reader_, *sync_thread_, *checkpoint_thread_, *actors_, commands_,
-      *this,   {}};
+  ShardThread::Shared shared{*files_,
+                             *rows_,
+                             *cold_reader_,
+                             *sync_thread_,
+                             *checkpoint_thread_,
+                             *actors_,
+                             commands_,
+                             *this,
+                             {},
+                             {}};
   shared.peers = data_links_settings(config, identity_);
+  shared.transferred = [this](unsigned shard, uint64_t ring) {
+    loop_->post([this, shard, ring] { cluster_->transferred(shard, ring); });
+  };
   const object::ActorId actor = *identity_.actors.find(identity_.actor());
   for (unsigned i = 0; i < threads; ++i) {
     const storage::Journal::Options journal{

@@ -19,7 +19,6 @@ constexpr int kSeedBase = 16;
 Member record_of(const ClusterControlSettings& settings, const Member& before) {
   Member own = before;
   own.id = settings.node;
-  own.status = MemberStatus::normal;
   own.epoch = settings.epoch;
   own.address = settings.address;
   // What the connections of an earlier life have shown is better than nothing.
@@ -48,6 +47,8 @@ std::optional<uint64_t> seed_of(const cluster::Setting& setting) {
 MemberList list_alone(const ClusterControlSettings& settings, const Member* before) {
   Member own = record_of(settings, before == nullptr ? Member{} : *before);
   if (before != nullptr) ++own.version;
+  own.status = MemberStatus::normal;
+  own.admitted = {};
   own.tokens = cluster::choose_tokens({}, own.on_ring(), settings.quorum.replicas);
   MemberList list;
   list.merge(own);
@@ -73,7 +74,7 @@ MemberList list_at_start(const ClusterControlSettings& settings, std::optional<M
     return list;
   }
   Member own = record_of(settings, *before);
-  if (own.weight != before->weight) {
+  if (own.weight != before->weight && own.has_tokens()) {
     own.tokens = cluster::choose_tokens(file->on_ring(cluster::RingView::after), own.on_ring(),
                                         quorum_of(*file).replicas);
   }

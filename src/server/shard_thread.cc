@@ -37,18 +37,20 @@ runtime::Result<std::unique_ptr<ShardThread>> ShardThread::make(
       redis::ShardEngine::Parts{*shard->loop_, *shard->random_, *shard->coordinator_,
                                 shared.commands, shared.control},
       shape.shard, engine_settings(config));
-  if (shared.peers) shard->join_peers(*shared.peers, shape);
+  if (shared.peers) shard->join_peers(shared, shape);
   return shard;
 }
 
-void ShardThread::join_peers(const cluster::PeerLinksSettings& peers,
-                             const storage::ShardStore::Shape& shape) {
+void ShardThread::join_peers(const Shared& shared, const storage::ShardStore::Shape& shape) {
   // Until the first view says that the node is alone, tombstones may matter to others.
   store_->set_keeps_tombstones(true);
   coordinator::ShardCluster::Settings settings;
-  settings.links = peers;
+  settings.links = *shared.peers;
   settings.shard = shape.shard;
   settings.shards = shape.shards;
+  settings.on_transferred = [shard = shape.shard, transferred = shared.transferred](uint64_t ring) {
+    transferred(shard, ring);
+  };
   cluster_ = std::make_unique<coordinator::ShardCluster>(
       coordinator::ShardCluster::Parts{*loop_, *loop_, *random_, *coordinator_, actors_->table(),
                                        *actors_},

@@ -32,6 +32,8 @@ class ShardThread {
     const redis::CommandTable& commands;
     redis::ServerControl& control;
     std::optional<cluster::PeerLinksSettings> peers;  // nothing: this node is always alone
+    // On the shard's thread: it is done with the stage of joining under that ring.
+    std::function<void(unsigned shard, uint64_t ring_digest)> transferred;
   };
 
   static runtime::Result<std::unique_ptr<ShardThread>> make(
@@ -61,7 +63,7 @@ class ShardThread {
  private:
   explicit ShardThread(unsigned shard) : shard_(shard) {}
 
-  void join_peers(const cluster::PeerLinksSettings& peers, const storage::ShardStore::Shape& shape);
+  void join_peers(const Shared& shared, const storage::ShardStore::Shape& shape);
 
   void end_when_durable(std::function<void(bool clean)> end);
 

@@ -107,7 +107,7 @@ class ReplicatorTest : public testing::Test {
     });
     auto map = std::make_shared<ReplicaMap>();
     map->peers = {id_of(kOther)};
-    map->groups = {{{0}, 1}};
+    map->groups = {{{0}, {{{{0}, 1}, true}}}};
     map->group_of_slot.assign(object::kSlots, 0);
     replicator_->set_map(map);
   }

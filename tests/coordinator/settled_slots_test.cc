@@ -68,7 +68,12 @@ class SettledSlotsTest : public testing::Test {
     }
     slots_.end_turn();
   }
+  // Whether they are ready, and then what they promise.
   void answer_all() {
+    answer_some();
+    answer_some();
+  }
+  void answer_some() {
     for (Question& question : std::exchange(questions_, {})) {
       SlotPromises::Answer answer{++number_, {}};
       for (const uint16_t slot : question.slots) {
@@ -100,6 +105,7 @@ class SettledSlotsTest : public testing::Test {
 
   struct Question {
     NodeId to{};
+    SlotPromises::Ask what = SlotPromises::Ask::ready;
     std::vector<uint16_t> slots;
     SettledSlots::Promised done;
   };
@@ -116,8 +122,10 @@ class SettledSlotsTest : public testing::Test {
   std::set<std::pair<NodeId, uint16_t>> refusing_;
   uint64_t number_ = 0;
   SettledSlots slots_{{*loop_,
-                       [this](const NodeId& to, std::span<const uint16_t> slots, auto done) {
-                         questions_.push_back({to, {slots.begin(), slots.end()}, std::move(done)});
+                       [this](const NodeId& to, SlotPromises::Ask what,
+                              std::span<const uint16_t> slots, auto done) {
+                         const std::vector<uint16_t> all(slots.begin(), slots.end());
+                         questions_.push_back({to, what, all, std::move(done)});
                        },
                        [this](uint16_t slot, SettledSlots::Done done) {
                          open_.emplace_back(slot, std::move(done));
@@ -209,6 +217,23 @@ TEST_F(SettledSlotsTest, AStrangerChangesNothing) {
   slots_.doubt(id_of(99));
   EXPECT_EQ(settled(), coordinated());
   EXPECT_TRUE(questions_.empty());
+}
+
+TEST_F(SettledSlotsTest, AsksForPromisesWhenAllAreReady) {
+  publish();
+  const uint16_t slot = *coordinated().begin();
+  const unsigned other = holds(2, slot) ? 2 : 3;
+  refusing_.insert({id_of(other), slot});
+  for (const Question& question : questions_) EXPECT_EQ(question.what, SlotPromises::Ask::ready);
+  answer_some();
+  std::set<uint16_t> asked;
+  for (const Question& question : questions_) {
+    if (question.what == SlotPromises::Ask::promise) {
+      asked.insert(question.slots.begin(), question.slots.end());
+    }
+  }
+  EXPECT_FALSE(asked.empty());
+  EXPECT_FALSE(asked.contains(slot)) << "one is not ready";
 }
 
 TEST_F(SettledSlotsTest, NotWhatAReplicaDoesNotPromise) {

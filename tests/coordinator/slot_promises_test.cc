@@ -51,8 +51,9 @@ class SlotPromisesTest : public testing::Test {
       if (view_->member(view_->coordinator(slot)).id == id_of(coordinator)) return slot;
     }
   }
-  SlotPromises::Answer ask(unsigned from, const std::vector<uint16_t>& slots) {
-    const auto body = promises_.serve(id_of(from), SlotPromises::question(slots));
+  SlotPromises::Answer ask(unsigned from, const std::vector<uint16_t>& slots,
+                           SlotPromises::Ask what = SlotPromises::Ask::promise) {
+    const auto body = promises_.serve(id_of(from), SlotPromises::question(what, slots));
     const auto answer = SlotPromises::answer_of(body.value_or(""), slots.size());
     EXPECT_TRUE(answer) << "from " << from;
     return answer.value_or(SlotPromises::Answer{});
@@ -76,8 +77,10 @@ class SlotPromisesTest : public testing::Test {
   std::shared_ptr<const ClusterView> view_;
   uint64_t dots_ = 0;
   std::vector<NodeId> told_;
-  SlotPromises promises_{
-      {*loop_, *random_, actors_, [this](const NodeId& node) { told_.push_back(node); }}};
+  bool at_rest_ = true;
+  SlotPromises promises_{{*loop_, *random_, actors_,
+                          [this](const NodeId& node) { told_.push_back(node); },
+                          [this] { return at_rest_; }}};
 };
 
 TEST_F(SlotPromisesTest, PromisesASlotToWhomItSeesCoordinateIt) {
@@ -90,7 +93,26 @@ TEST_F(SlotPromisesTest, PromisesASlotToWhomItSeesCoordinateIt) {
   EXPECT_FALSE(kept(2, 0, second));
   EXPECT_EQ(promises_.promised_to(second), id_of(2));
   EXPECT_EQ(promises_.promised_to(third), std::nullopt);
-  EXPECT_FALSE(promises_.serve(id_of(9), SlotPromises::question({{second}})));  // a stranger
+  const auto stranger = SlotPromises::question(SlotPromises::Ask::promise, {{second}});
+  EXPECT_FALSE(promises_.serve(id_of(9), stranger));
+}
+
+TEST_F(SlotPromisesTest, WhoIsAskedWhetherItIsReadyPromisesNothing) {
+  const uint16_t second = slot_of(2), third = slot_of(3);
+  const auto ready = ask(2, {second, third}, SlotPromises::Ask::ready);
+  EXPECT_EQ(ready.promised, (std::vector<bool>{true, false}));
+  EXPECT_EQ(promises_.promised_to(second), std::nullopt);
+  EXPECT_FALSE(kept(2, ready.number, second));
+}
+
+TEST_F(SlotPromisesTest, NothingBeforeWhatThisNodeChangedHasReachedOthers) {
+  const uint16_t slot = slot_of(2);
+  at_rest_ = false;
+  for (const auto what : {SlotPromises::Ask::ready, SlotPromises::Ask::promise}) {
+    EXPECT_EQ(ask(2, {slot}, what).promised, std::vector<bool>{false});
+  }
+  at_rest_ = true;
+  EXPECT_EQ(ask(2, {slot}).promised, std::vector<bool>{true});
 }
 
 TEST_F(SlotPromisesTest, IsVoidOnceAnotherNodesChangeWasTaken) {
@@ -157,9 +179,10 @@ TEST_F(SlotPromisesTest, EndsWhereThisNodeCoordinatesItself) {
 TEST_F(SlotPromisesTest, AnotherLifeHasPromisedNothing) {
   const uint16_t slot = slot_of(2);
   const uint64_t number = ask(2, {slot}).number;
-  SlotPromises next({*loop_, *random_, actors_, [](const NodeId&) {}});
+  SlotPromises next({*loop_, *random_, actors_, [](const NodeId&) {}, [] { return true; }});
   next.set_view(view_);
-  const auto body = next.serve(id_of(2), SlotPromises::question({{slot}}));
+  const auto body =
+      next.serve(id_of(2), SlotPromises::question(SlotPromises::Ask::promise, {{slot}}));
   ASSERT_TRUE(body);
   EXPECT_FALSE(next.kept(id_of(2), number, {{slot}}));
 }
@@ -167,9 +190,11 @@ TEST_F(SlotPromisesTest, AnotherLifeHasPromisedNothing) {
 TEST_F(SlotPromisesTest, RefusesWhatItCannotRead) {
   EXPECT_FALSE(promises_.serve(id_of(2), "\xff"));
   std::string beyond;
+  object::ByteWriter(beyond).byte(1);
   object::ByteWriter(beyond).varint(object::kSlots);
   EXPECT_FALSE(promises_.serve(id_of(2), beyond));
-  const auto body = promises_.serve(id_of(2), SlotPromises::question({{slot_of(2)}}));
+  const auto body =
+      promises_.serve(id_of(2), SlotPromises::question(SlotPromises::Ask::promise, {{slot_of(2)}}));
   ASSERT_TRUE(body);
   EXPECT_FALSE(SlotPromises::answer_of(*body, 2));
   EXPECT_FALSE(SlotPromises::answer_of(*body, 0));

@@ -351,6 +351,7 @@ TEST_P(ClusterControlTest, OneThatMeetsManyAtOnceJoinsThemAll) {
 }
 
 TEST_P(ClusterControlTest, TwoEmptyClustersBecomeOne) {
+  for (unsigned node = 1; node <= 4; ++node) cluster_.node(node).settings.quorum.replicas = 4;
   start({1, 2, 3, 4});
   cluster_.meet(1, 2);
   cluster_.meet(3, 4);
@@ -360,33 +361,90 @@ TEST_P(ClusterControlTest, TwoEmptyClustersBecomeOne) {
   EXPECT_TRUE(cluster_.agree(4)) << cluster_.log();
 }
 
-// ---- before slots are transferred
+// ---- beyond as many members as copies
 
-class FullClusterTest : public ClusterControlTest {
- protected:
-  FullClusterTest() {
-    for (unsigned node = 1; node <= 4; ++node) {
-      cluster_.node(node).settings.transfers_slots = false;
-    }
-  }
-};
-
-INSTANTIATE_TEST_SUITE_P(Seeds, FullClusterTest, testing::Range<uint64_t>(1, 6));
-
-TEST_P(FullClusterTest, TakesNoFurtherMember) {
+TEST_P(ClusterControlTest, AFurtherMemberJoinsInStages) {
   join(3);
   start({4});
-  const auto met = cluster_.node(1).control->meet("10.0.0.4", kPeerPort);
-  ASSERT_FALSE(met);
-  EXPECT_THAT(met.error().message, HasSubstr("more members than there are copies of a key (3)"));
+  cluster_.transfers = false;  // nobody is done with a stage
   cluster_.meet(4, 2);
-  run_for_s(20);
-  EXPECT_THAT(cluster_.log(), HasSubstr("CLUSTER MEET 10.0.0.2:16379 failed"));
-  EXPECT_TRUE(cluster_.view(4).alone());
-  EXPECT_EQ(cluster_.view(1).members().size(), 3U);
+  run_for_s(10);
+  for (unsigned node = 1; node <= 4; ++node) {
+    const auto& view = cluster_.view(node);
+    EXPECT_EQ(view.members().size(), 4U) << node;
+    ASSERT_NE(view.newcomer(), cluster::ClusterView::kNobody) << node;
+    EXPECT_EQ(view.member(view.newcomer()).id, control_id(4)) << node;
+    EXPECT_FALSE(view.handing_over());
+    EXPECT_EQ(view.ring().members().size(), 3U);
+  }
+  EXPECT_TRUE(cluster_.agree(4)) << cluster_.log();
+  cluster_.transfers = true;
+  run_for_s(10);
+  EXPECT_TRUE(cluster_.agree(4)) << cluster_.log();
+  EXPECT_EQ(cluster_.view(1).newcomer(), cluster::ClusterView::kNobody);
+  EXPECT_EQ(cluster_.view(1).ring().members().size(), 4U);
 }
 
-TEST_P(FullClusterTest, TwoClustersThatAreTooManyTogetherStayTwo) {
+TEST_P(ClusterControlTest, SeveralThatJoinAtOnceComeOneAfterTheOther) {
+  join(3);
+  start({4, 5, 6, 7});
+  for (unsigned node = 4; node <= 7; ++node) cluster_.meet(node, node % 3 + 1);
+  run_for_s(60);
+  EXPECT_TRUE(cluster_.agree(7)) << cluster_.log();
+  for (unsigned node = 1; node <= 7; ++node) {
+    EXPECT_EQ(cluster_.view(node).newcomer(), cluster::ClusterView::kNobody) << node;
+    EXPECT_EQ(cluster_.view(node).ring().members().size(), 7U) << node;
+  }
+}
+
+TEST_P(ClusterControlTest, WhoCrashesWhileItJoinsGoesOnWhenItIsBack) {
+  join(3);
+  start({4});
+  cluster_.transfers = false;
+  cluster_.meet(1, 4);
+  run_for_s(5);
+  ASSERT_NE(cluster_.view(1).newcomer(), cluster::ClusterView::kNobody) << cluster_.log();
+  cluster_.stop(4);
+  run_for_s(5);
+  cluster_.transfers = true;
+  run_for_s(5);
+  EXPECT_NE(cluster_.view(1).newcomer(), cluster::ClusterView::kNobody);
+  start({4});
+  run_for_s(20);
+  EXPECT_TRUE(cluster_.agree(4)) << cluster_.log();
+  EXPECT_EQ(cluster_.view(1).ring().members().size(), 4U);
+}
+
+TEST_P(ClusterControlTest, WhoIsForgottenWhileItJoinsLeavesAllAsItWas) {
+  join(3);
+  const uint64_t digest = cluster_.view(1).ring_digest();
+  start({4});
+  cluster_.transfers = false;
+  cluster_.meet(1, 4);
+  run_for_s(5);
+  EXPECT_NE(cluster_.view(1).ring_digest(), digest);
+  cluster_.forget(2, 4);
+  run_for_s(10);
+  for (unsigned node = 1; node <= 3; ++node) {
+    EXPECT_EQ(cluster_.view(node).ring_digest(), digest) << node;
+  }
+  EXPECT_TRUE(cluster_.view(4).alone());
+}
+
+TEST_P(ClusterControlTest, WhoHoldsDataDoesNotJoinAFullCluster) {
+  join(3);
+  start({4});
+  cluster_.node(4).host.data = true;
+  cluster_.node(4).host.adopts = false;
+  cluster_.node(4).host.hash_seed = cluster_.node(1).host.hash_seed;
+  cluster_.meet(GetParam() % 2 == 0 ? 4 : 1, GetParam() % 2 == 0 ? 1 : 4);
+  run_for_s(20);
+  EXPECT_TRUE(cluster_.view(4).alone());
+  EXPECT_EQ(cluster_.view(1).members().size(), 3U);
+  EXPECT_THAT(cluster_.log(), HasSubstr("holds data"));
+}
+
+TEST_P(ClusterControlTest, TwoClustersThatAreTooManyTogetherStayTwo) {
   start({1, 2, 3, 4});
   cluster_.meet(1, 2);
   cluster_.meet(3, 4);
@@ -398,7 +456,7 @@ TEST_P(FullClusterTest, TwoClustersThatAreTooManyTogetherStayTwo) {
   }
 }
 
-TEST_P(FullClusterTest, AMemberThatRestartsComesBack) {
+TEST_P(ClusterControlTest, AMemberThatRestartsComesBack) {
   join(3);
   cluster_.stop(2);
   run_for_s(5);

@@ -4,6 +4,7 @@
 // hash seed) is in its Host. What is logged is kept as text. Thread: one.
 #pragma once
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
@@ -86,7 +87,6 @@ class ControlCluster {
     node.settings.machine = "machine-" + std::to_string(number);
     node.settings.cluster_name = "test";
     node.settings.secret = "s";
-    node.settings.transfers_slots = true;
     return node;
   }
   void start(unsigned number) {
@@ -107,6 +107,7 @@ class ControlCluster {
     });
     of.loop->set_turn_end([&control] { control.end_turn(); });
     of.loop->post([&control] { control.start(); });
+    watch(number, of.settings.life);
   }
   // As by SIGKILL.
   void stop(unsigned number) {
@@ -150,10 +151,36 @@ class ControlCluster {
   }
   std::string log() { return log_.str(); }
 
+  // Whether shards of nodes that join are done with a stage as soon as all go along.
+  bool transfers = true;
+
   sim::SimWorld world;
   sim::SimNetwork network;
 
  private:
+  // In place of the node's one shard (coordinator/slot_transfer.h): nobody may be two stages
+  // behind.
+  void watch(unsigned number, uint64_t life) {
+    world.schedule(number, kSecond / 10, [this, number, life] {
+      Node& of = nodes_[number];
+      if (!of.control || of.settings.life != life) return;
+      watch(number, life);
+      if (!transfers || of.host.view == nullptr) return;
+      const cluster::ClusterView& mine = *of.host.view;
+      if (mine.newcomer() == cluster::ClusterView::kNobody || mine.newcomer() != mine.self())
+        return;
+      for (const auto& other : mine.members()) {
+        if (other.status != cluster::MemberStatus::normal) continue;
+        const auto at = std::ranges::find_if(
+            nodes_, [&](const auto& entry) { return control_id(entry.first) == other.id; });
+        const bool along = at->second.control && at->second.host.view != nullptr &&
+                           at->second.host.view->ring_digest() == mine.ring_digest();
+        if (!along) return;
+      }
+      of.control->transferred(0, mine.ring_digest());
+    });
+  }
+
   const uint64_t seed_;
   std::map<unsigned, Node> nodes_;
   std::ostringstream log_;

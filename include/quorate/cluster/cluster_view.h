@@ -7,9 +7,10 @@
 // is one array access. A view that differs from the one before in liveness only shares its ring.
 // While a member comes (DESIGN 9) there are two rings, with and without it. As long as it is
 // `joining`, reads and coordination follow the one without it, then the other; changes need W
-// copies in both, until it is `normal`. So what is read under either meets what was written under
-// the one before and the one after, even while nodes see different stages: but none may be further
-// ahead than one. To be sure, a joining member counts for nothing until this node has admitted it
+// copies in both, until it is `normal`; in handover reads ask R in both, too, since what a read has
+// shown need not have its copies yet. So operations meet those of the stage before and of the one
+// after, even while nodes see different stages, but none may be further ahead than one. To be
+// sure, a joining member counts for nothing until this node has admitted it
 // (Member::admitted, on disk before the view is published), one at a time; who comes goes on when
 // all others have (coordinator/slot_transfer.h). A member in handover needs no admission: it has
 // it.
@@ -92,6 +93,10 @@ class ClusterView {
   const Ring& ring() const { return *ring_; }
   // Who comes; kNobody if nobody does.
   Place newcomer() const { return newcomer_; }
+  // It is in handover: the ring in use has it, and what is read must agree in both.
+  bool handing_over() const {
+    return newcomer_ != kNobody && member(newcomer_).status == MemberStatus::handover;
+  }
   // Of everything that decides where slots are, N and the newcomer's stage included: equal views of
   // placement have equal ones.
   uint64_t ring_digest() const { return ring_digest_; }

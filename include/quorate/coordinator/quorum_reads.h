@@ -97,6 +97,8 @@ class QuorumReads {
   void one_agrees(const CheckRef& check);
   void agreed(const CheckRef& check);
   void agreed_and_ready(const CheckRef& check);
+  unsigned any_of_both(uint16_t slot, unsigned quorum) const;
+  bool two_are_enough(uint16_t slot) const;
   void fail(const CheckRef& check);
   static void finish(const CheckRef& check, const runtime::Status& status);
   uint64_t dot_digest(object::Dot dot) const;

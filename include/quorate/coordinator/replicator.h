@@ -32,6 +32,7 @@
 #include "quorate/cluster/peer_calls.h"
 #include "quorate/coordinator/cluster_facts.h"
 #include "quorate/coordinator/latency_histogram.h"
+#include "quorate/coordinator/replica_map.h"
 #include "quorate/coordinator/replication_window.h"
 #include "quorate/coordinator/shard_coordinator.h"
 #include "quorate/object/change.h"
@@ -41,16 +42,6 @@
 #include "quorate/storage/shard_store.h"
 
 namespace quorate::coordinator {
-
-// Who holds what beside this node, as replication needs it. Immutable; shared by the shards.
-struct ReplicaMap {
-  std::vector<object::NodeId> peers;             // by ReplicationWindow::Peer
-  std::vector<ReplicationWindow::Group> groups;  // the distinct sets of other replicas
-  std::vector<uint16_t> group_of_slot;           // of each slot that this node holds
-
-  // The other members of each slot's preference list; W is the cluster's.
-  static std::shared_ptr<const ReplicaMap> of(const cluster::ClusterView& view);
-};
 
 struct ReplicatorSettings {
   uint64_t write_timeout_us = 2'000'000;
@@ -161,12 +152,15 @@ class Replicator final : public storage::ChangeObserver,
   void lower_write_quorum(unsigned write) { needed_max_ = write - 1; }
   // Number of the turn in which what has been changed so far leaves, or left.
   uint64_t turn_of_last_change() const {
-    const bool under_way = !turn_groups_.empty() || !turn_groups_before_.empty();
+    const bool under_way = !turn_groups_.empty() || !quorums_before_.empty();
     return window_.last_turn() + (under_way ? 1 : 0);
   }
   // How many other replicas of the slot have, durably, all that was changed here up to the turn,
-  // also those that kept no promise.
+  // also those that kept no promise; while a member comes, of the list that has fewer.
   unsigned copies(uint16_t slot, uint64_t turn) const;
+  // Whether something that was changed here up to the turn still waits to be acknowledged by the
+  // node.
+  bool waits_for(const object::NodeId& node, uint64_t turn) const;
   // Of the slots, one for each set of other replicas.
   std::vector<uint16_t> one_of_each_group(const object::SlotSet& slots) const;
   // Is told of turns [first, end) that a replica has now, too.
@@ -212,7 +206,7 @@ class Replicator final : public storage::ChangeObserver,
   ReplicationWindow::Peer peer_index(const object::NodeId& node);
   void serve(const object::NodeId& from, std::string_view body, cluster::PeerCalls::Reply reply);
   std::string begin_message(Peer& peer, uint64_t number) const;
-  ReplicationWindow::Group group_of_turn(uint16_t number) const;
+  void add_quorums(uint16_t number, std::vector<ReplicationWindow::Group>& quorums) const;
   void send(ReplicationWindow::Peer index, uint64_t turn);
   void ask(ReplicationWindow::Peer index, Sent& sent);
   void ask_again(ReplicationWindow::Peer index);
@@ -240,12 +234,12 @@ class Replicator final : public storage::ChangeObserver,
   uint64_t rounds_ = 0;
   std::shared_ptr<const ReplicaMap> map_;
   std::vector<ReplicationWindow::Peer> peer_of_;  // by the map's own numbers
-  std::vector<ReplicationWindow::Group> groups_;  // the map's, in own numbers
+  std::vector<ReplicaMap::Group> groups_;         // the map's, in own numbers
   std::vector<std::unique_ptr<Peer>> peers_;      // all there ever were
   ReplicationWindow window_;
-  std::vector<uint16_t> turn_groups_;                         // changed in this turn
-  std::vector<uint8_t> in_turn_;                              // by group: copies needed, own too
-  std::vector<ReplicationWindow::Group> turn_groups_before_;  // … under the map before
+  std::vector<uint16_t> turn_groups_;                     // changed in this turn
+  std::vector<uint8_t> in_turn_;                          // by group: copies needed, own too
+  std::vector<ReplicationWindow::Group> quorums_before_;  // … under maps before
   unsigned needed_max_ = kWriteQuorumOfCluster - 1;
   Heard heard_;
   std::unique_ptr<runtime::Timer> deadline_;

@@ -4,11 +4,12 @@
 // A slot is unsettled by whatever may mean that another node coordinated it meanwhile: this node's
 // start, a change of members, a replica that this node stops or begins to see as healthy, one that
 // says the same of this node, a new connection with one. Then every other healthy replica is asked
-// for its promise (slot_promises.h), the slot is brought up to all that gave it, R - 1 at least
-// (ShardCluster::settle), and is settled if nothing has unsettled it again in the meantime. Once it
-// is promised, commands on its keys need only read from all that promised. Before that they wait
-// for a while: another node may still be at work as the coordinator, until it learns of this one,
-// and promises. Who waited long enough reads from a quorum, and two may change a key at once.
+// whether it is ready to promise, then for its promise (slot_promises.h), the slot is brought up to
+// all that gave it, R - 1 at least (ShardCluster::settle), and is settled if nothing has unsettled
+// it again in the meantime. Once it is promised, commands on its keys need only read from all that
+// promised. Before that they wait for a while: another node may still be at work as the
+// coordinator, until it learns of this one, and promises. Who waited long enough reads from a
+// quorum, and two may change a key at once.
 //
 // A slot may be taken for settled that is not any more: nobody learns at once that it was suspected
 // itself. So copies of what was changed without a read count only where promises are kept: numbers
@@ -41,9 +42,9 @@ class SettledSlots {
   using Promised = std::move_only_function<void(std::optional<SlotPromises::Answer>)>;
   struct Parts {
     runtime::Loop& loop;
-    // Asks a replica to promise slots.
-    std::function<void(const object::NodeId& replica, std::span<const uint16_t> slots,
-                       Promised done)>
+    // Asks a replica to promise slots, or whether it is ready to.
+    std::function<void(const object::NodeId& replica, SlotPromises::Ask what,
+                       std::span<const uint16_t> slots, Promised done)>
         ask;
     // Brings a slot up to its other replicas, as many as a settled one needs.
     std::function<void(uint16_t slot, Done done)> settle;
@@ -103,6 +104,7 @@ class SettledSlots {
     runtime::Task task;
   };
   struct Batch {
+    SlotPromises::Ask what = SlotPromises::Ask::ready;
     std::vector<Moment> slots;
     std::vector<bool> refused;  // by some replica
     size_t missing = 0;         // answers
@@ -118,7 +120,8 @@ class SettledSlots {
   void start();
   void ask(const std::shared_ptr<Batch>& batch);
   void ask(const std::shared_ptr<Batch>& batch, cluster::ClusterView::Place replica);
-  void asked(Batch& batch);
+  void asked(const Batch& batch);
+  void promised(const Batch& batch);
   void note_number(const object::NodeId& replica, uint64_t number);
   void ended(Moment moment, const runtime::Status& status);
   void take_effect();

@@ -28,6 +28,7 @@
 #include "quorate/coordinator/settled_slots.h"
 #include "quorate/coordinator/shard_coordinator.h"
 #include "quorate/coordinator/slot_promises.h"
+#include "quorate/coordinator/slot_transfer.h"
 #include "quorate/object/slot_set.h"
 #include "quorate/repair/slot_puller.h"
 #include "quorate/repair/slot_settler.h"
@@ -54,8 +55,10 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
     QuorumReadSettings reads = {};
     repair::SlotSource::Settings source = {};
     repair::SlotPuller::Settings puller = {};
-    bool settles =
-        true;  // slots that the node coordinates; else every change is preceded by a read
+    // The slots that the node coordinates; else every change is preceded by a read.
+    bool settles = true;
+    // While this node joins: the stage under that ring is done, as far as this shard goes.
+    std::function<void(uint64_t ring_digest)> on_transferred = {};
   };
 
   // REQUIRES: the parts outlive it.
@@ -108,6 +111,7 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   QuorumReads& reads() { return reads_; }
   CopyWaits& copy_waits() { return copy_waits_; }
   const SettledSlots& settled() const { return settled_; }
+  const SlotTransfer& transfer() const { return transfer_; }
   const SlotPromises& promises() const { return promises_; }
   // REQUIRES: a view has come.
   ClusterFacts facts() const;
@@ -142,6 +146,7 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   }
 
   void serve_promises();
+  bool at_rest() const;
   void tell(const object::NodeId& node);
   SettledSlots::Parts settling(runtime::Loop& loop);
   void admit_ready(const object::Key& key, Access access, QuorumChoice own,
@@ -151,7 +156,9 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   unsigned quorum_before_change(uint16_t slot, QuorumChoice own) const;
   // Those that were healthy in the view before this one and are no longer.
   void give_up_on_suspects(const cluster::ClusterView& before);
+  runtime::Status may_read(uint16_t slot) const;
   runtime::Status may_change(uint16_t slot, QuorumChoice own) const;
+  unsigned healthy_of(std::span<const cluster::ClusterView::Place> list) const;
   unsigned healthy_replicas(uint16_t slot) const;
   // `what` is who lacks them.
   runtime::Status enough_replicas(uint16_t slot, unsigned write, std::string_view what) const;
@@ -160,6 +167,7 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   const unsigned shards_;
   std::shared_ptr<const cluster::ClusterView> view_;
   bool alone_ = true;
+  uint64_t turn_before_view_ = 0;  // the last that was changed in under another one
   cluster::PeerCalls calls_;
   SlotPromises promises_;
   Replicator replicator_;
@@ -171,6 +179,7 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   CatchUp catch_up_;
   const bool settles_;
   SettledSlots settled_;
+  SlotTransfer transfer_;
 };
 
 }  // namespace quorate::coordinator

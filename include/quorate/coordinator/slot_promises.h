@@ -9,6 +9,11 @@
 // promise is void as soon as a change reaches the replica that the other node does not know of; the
 // other node is told, and what it says that it relied on this replica for is not kept().
 //
+// Before that a coordinator asks whether the replicas are ready to promise, and waits until all
+// are: until all see it coordinate the slot, and what those among them that coordinated anything
+// before has reached the others. Else the first to promise would refuse what the last coordinator,
+// who did nothing wrong, has under way.
+//
 // Numbers of promises grow through the lives of a replica with a random part for each life, so that
 // what was promised before says nothing afterwards: a message that was made under an earlier
 // promise of the slot carries a lower number. Thread: the shard's.
@@ -43,10 +48,13 @@ class SlotPromises {
     const object::ActorTable& actors;
     // Tells a node that promises to it are void.
     std::function<void(const object::NodeId& node)> tell;
+    // Whether what this node changed under views before this one has reached others.
+    std::function<bool()> at_rest;
   };
+  enum class Ask : uint8_t { ready = 0, promise = 1 };
   struct Answer {
     uint64_t number = 0;
-    std::vector<bool> promised;  // of the slots asked for, in their order
+    std::vector<bool> promised;  // or ready to be; of the slots asked for, in their order
   };
 
   // REQUIRES: the parts outlive it.
@@ -57,7 +65,7 @@ class SlotPromises {
   // Promises what it can of the slots. `question` is question()'s, the answer is for answer_of();
   // nothing if it cannot be read.
   std::optional<std::string> serve(const object::NodeId& from, std::string_view question);
-  static std::string question(std::span<const uint16_t> slots);
+  static std::string question(Ask ask, std::span<const uint16_t> slots);
   static std::optional<Answer> answer_of(std::string_view body, size_t slots);
 
   // Whether all of the slots are promised to the node since the promise of that number or before.

@@ -5,14 +5,17 @@
 // (CLUSTER MEET, or seeds, which are tried until they were met); the lists merge, and a node that
 // was alone chooses its tokens anew, with the others' in sight. Only who has met, or is a member,
 // is listened to. A node that learns that it was forgotten is a cluster of one again; meeting
-// brings it back. All members are `normal` from the beginning: what joining, handover and leaving
-// mean belongs to the transfer of data.
+// brings it back.
+//
+// As long as there are no more members than copies everyone holds everything, and whoever joins is
+// `normal` at once. A further one joins in stages (cluster/cluster_view.h), and must be empty. It
+// begins without tokens and waits until nobody else comes, then takes tokens. Members that hold
+// slots admit one at a time: it can go on when all have. Of two that began at once the higher id
+// gives way. What the shards do in a stage, transferred() is told; then the next one begins.
 //
 // What all nodes must have in common are settings of the list: N, R and W, and the seed of the
 // keys' hashes. A node that never held data takes over the seed of the cluster it joins; two that
 // both do, under different seeds, refuse each other.
-//
-// A cluster that has as many members as there are copies takes no further ones (kTransfersSlots).
 //
 // Invariants: a list is in the file before it is published. A view is published at the end of a
 // turn in which members or liveness changed, at most one a turn; while the disk refuses the list,
@@ -35,11 +38,6 @@
 #include "quorate/runtime/random.h"
 
 namespace quorate::server {
-
-// Until slots are transferred to who becomes their replica, a cluster has at most as many members
-// as there are copies: then everyone is a replica of everything, and whoever joins changes no read
-// quorum so that it would miss what a write quorum has. With true, any number may join.
-inline constexpr bool kTransfersSlots = false;
 
 // The node around it, as far as the control plane changes or asks it.
 class ClusterHost {
@@ -79,7 +77,6 @@ struct ClusterControlSettings {
   cluster::ConflictPolicies conflict_policies;
   std::vector<ClusterSeed> seeds;
   std::vector<ClusterSeed> meet_again;  // what CLUSTER MEET had begun before a restart
-  bool transfers_slots = kTransfersSlots;
   cluster::GossipSettings gossip;
 };
 
@@ -103,6 +100,10 @@ class ClusterControl : public redis::ClusterAdmin {
   virtual void accept(std::unique_ptr<runtime::Stream> stream) = 0;
   // To be called at the end of each turn of the loop.
   virtual void end_turn() = 0;
+
+  // A shard of this node, which joins, is done with the stage under that ring
+  // (coordinator/slot_transfer.h).
+  virtual void transferred(unsigned shard, uint64_t ring_digest) = 0;
 
   // Whom CLUSTER MEET is still trying to meet.
   virtual std::vector<ClusterSeed> meetings() const = 0;

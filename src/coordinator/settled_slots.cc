@@ -40,6 +40,7 @@ SettledSlots::SettledSlots(Parts parts, unsigned shard, unsigned shards)
 void SettledSlots::set_view(std::shared_ptr<const ClusterView> view) {
   const std::shared_ptr<const ClusterView> before = std::exchange(view_, std::move(view));
   if (view_->alone()) return;  // nobody to ask; whoever comes changes the ring
+  retry_us_ = kRetryFirstUs;
   const bool same_ring = before != nullptr && before->ring_digest() == view_->ring_digest();
   const auto kept = [&](uint16_t slot) {
     return before != nullptr && before->self_coordinates(slot) && view_->self_coordinates(slot) &&
@@ -82,6 +83,7 @@ void SettledSlots::unsettle(uint16_t slot) {
   if (settled_[slot] || since_us_[slot] == 0) {
     since_us_[slot] = parts_.loop.clock().monotonic_us();
   }
+  if (settled_[slot]) retry_us_ = kRetryFirstUs;
   settled_.reset(slot);
   promised_.reset(slot);
   if (queued_[slot] || !view_->self_coordinates(slot)) return;
@@ -238,7 +240,8 @@ void SettledSlots::retry_later(uint16_t slot) {
   queued_.set(slot);
   failed_.push_back(slot);
   if (retry_ != nullptr) return;
-  retry_ = parts_.loop.start_timer(kRetryUs, 0, [this] {
+  const uint64_t delay_us = std::exchange(retry_us_, std::min(retry_us_ * 2, kRetryUs));
+  retry_ = parts_.loop.start_timer(delay_us, 0, [this] {
     const auto timer = std::move(retry_);
     for (const uint16_t failed : std::exchange(failed_, {})) queue_.push_back(failed);
     start();

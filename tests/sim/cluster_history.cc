@@ -60,7 +60,8 @@ history::Result result_of(std::string_view reply) {
 ClusterHistory::ClusterHistory(uint64_t seed, ClusterHistoryOptions options)
     : options_(options),
       random_(runtime::make_seeded_random(seed * 31 + 7)),
-      cluster_(seed, options.nodes, options.quorum, {options.link_delay}) {
+      cluster_(seed, options.nodes, options.quorum, {options.link_delay}, options.joins),
+      nodes_(options.nodes) {
   cluster_.options().policy = storage::SyncPolicy::always;
 }
 
@@ -72,11 +73,13 @@ void ClusterHistory::run() {
   }
   const uint64_t deadline_us = cluster_.world().now_us() + kLongestCommandUs;
   next_disturbance_us_ = cluster_.world().now_us() + kDisturbanceUs;
+  next_join_us_ = cluster_.world().now_us() + below(kDisturbanceUs);
   while (history_.size() < options_.operations) {
     cluster_.world().run_for(kStepUs);
     ASSERT_LT(cluster_.world().now_us(), deadline_us) << "operations do not end";
     for (unsigned i = 0; i < clients_.size(); ++i) step(i);
     disturb();
+    let_join();
   }
   for (Client& client : clients_) {
     if (client.operation) history_.push_back(taken(client));
@@ -96,7 +99,7 @@ void ClusterHistory::step(unsigned number) {
     history_.push_back(taken(client));
   }
   if (!cluster_.node(client.node).running()) {
-    client.node = (client.node + 1) % options_.nodes;
+    client.node = (client.node + 1) % nodes_;
     client.wire = cluster_.connect(client.node);
     client.next_at_us = cluster_.world().now_us() + kThinkUs;
   }
@@ -137,6 +140,24 @@ void ClusterHistory::end(Client& client) {
     operation.result = result_of(reply);
   }
   history_.push_back(std::move(operation));
+}
+
+// The next one, when the one before has. Some clients go over to it then.
+void ClusterHistory::let_join() {
+  if (cluster_.world().now_us() < next_join_us_ || nodes_ == cluster_.size()) return;
+  if (!joining_) {
+    joining_ = true;
+    cluster_.join(nodes_);
+  } else if (cluster_.joined(nodes_)) {
+    joining_ = false;
+    next_join_us_ = cluster_.world().now_us() + below(kDisturbanceUs);
+    ++nodes_;
+    for (Client& client : clients_) {
+      if (client.operation || below(2) == 0) continue;
+      client.node = nodes_ - 1;
+      client.wire = cluster_.connect(client.node);
+    }
+  }
 }
 
 void ClusterHistory::disturb() {

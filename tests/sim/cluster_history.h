@@ -29,6 +29,7 @@ struct ClusterHistoryOptions {
   // One node at a time does not see the others. Then clients only read and SET: what a node that is
   // cut off makes of an old value, and can promise nobody, may show later beside the new.
   bool partitions = false;
+  unsigned joins = 0;  // so many nodes join, one after the other
 };
 
 class ClusterHistory {
@@ -40,6 +41,7 @@ class ClusterHistory {
   const history::History& history() const { return history_; }
   SimCluster& cluster() { return cluster_; }
   uint64_t refused() const { return refused_; }
+  unsigned joined() const { return nodes_ - options_.nodes; }
 
  private:
   struct Client {
@@ -54,6 +56,7 @@ class ClusterHistory {
   void begin(unsigned number);
   void end(Client& client);
   void disturb();
+  void let_join();
   uint64_t below(uint64_t bound) { return random_->below(bound); }
 
   const ClusterHistoryOptions options_;
@@ -63,8 +66,11 @@ class ClusterHistory {
   history::History history_;
   uint64_t values_ = 0, refused_ = 0;
   uint64_t next_disturbance_us_ = 0;
+  uint64_t next_join_us_ = 0;
+  bool joining_ = false;
   std::optional<unsigned> down_;
   bool parted_ = false;
+  unsigned nodes_;  // that clients know
 };
 
 }  // namespace quorate::sim

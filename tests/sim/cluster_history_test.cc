@@ -19,6 +19,11 @@ void expect_linearizable(const ClusterHistoryOptions& options) {
     ASSERT_NO_FATAL_FAILURE(history.run()) << "seed " << seed;
     const history::Report report = history::check_linearizability(history.history());
     ASSERT_TRUE(report.linearizable()) << "seed " << seed << "\n" << report.text();
+    EXPECT_EQ(history.joined(), options.joins) << "seed " << seed;
+    if (options.joins != 0 && !options.crashes) {
+      EXPECT_EQ(history.refused(), 0U) << "seed " << seed;
+      EXPECT_LE(report.uncertain, options.clients) << "more than are under way, seed " << seed;
+    }
     certain += report.operations - report.uncertain;
   }
   EXPECT_GE(certain, options.operations * count * 8 / 10);  // else it says little
@@ -63,6 +68,14 @@ TEST(ClusterHistory, IsLinearizableWithAllReplicasInEveryRead) {
 
 TEST(ClusterHistory, IsLinearizableThroughCrashes) {
   expect_linearizable({.operations = 3000, .crashes = true});
+}
+
+TEST(ClusterHistory, IsLinearizableWhileNodesJoin) {
+  expect_linearizable({.keys = 20, .operations = 6000, .joins = 2});
+}
+
+TEST(ClusterHistory, IsLinearizableWhileNodesJoinAndCrash) {
+  expect_linearizable({.keys = 20, .operations = 12000, .crashes = true, .joins = 2});
 }
 
 TEST(ClusterHistory, IsLinearizableThroughPartitions) {

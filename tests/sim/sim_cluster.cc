@@ -11,18 +11,20 @@ namespace {
 
 constexpr NodeId kFirstNode = 1;
 constexpr NodeId kOracle = 1000;  // who tells the nodes of each other
+constexpr uint64_t kFollowUs = 50'000;
 
 }  // namespace
 
 SimCluster::SimCluster(uint64_t seed, unsigned nodes, cluster::Quorum quorum,
-                       SimLink::Options links)
+                       SimLink::Options links, unsigned spare)
     : world_(seed),
       network_(world_, links),
       quorum_(quorum),
-      parted_(nodes, std::vector<bool>(nodes)),
-      views_(nodes),
-      wires_(nodes) {
-  for (unsigned i = 0; i < nodes; ++i) {
+      parted_(nodes + spare, std::vector<bool>(nodes + spare)),
+      views_(nodes + spare),
+      wires_(nodes + spare),
+      founders_(nodes) {
+  for (unsigned i = 0; i < nodes + spare; ++i) {
     nodes_.push_back(std::make_unique<SimNode>(world_, seed * 100 + i, kFirstNode + i));
     nodes_.back()->plug_into(network_);
   }
@@ -31,7 +33,7 @@ SimCluster::SimCluster(uint64_t seed, unsigned nodes, cluster::Quorum quorum,
 SimCluster::~SimCluster() = default;
 
 void SimCluster::start() {
-  for (unsigned i = 0; i < size(); ++i) start(i);
+  for (unsigned i = 0; i < founders_; ++i) start(i);
   world_.run_for(kDetectionUs);
 }
 
@@ -46,7 +48,10 @@ void SimCluster::start(unsigned i) {
   member.id = identity.node;
   member.version = known != nullptr ? known->version + 1 : 1;
   member.epoch = identity.epoch;
-  member.status = cluster::MemberStatus::normal;
+  const bool joins = formed_ && known == nullptr;
+  if (known == nullptr) {
+    member.status = joins ? cluster::MemberStatus::joining : cluster::MemberStatus::normal;
+  }
   member.address = {SimNetwork::ip(nodes_[i]->number()), 6379, SimNode::kPeerPort};
   if (known == nullptr) {
     member.tokens = cluster::choose_tokens(members_.on_ring(cluster::RingView::after),
@@ -54,13 +59,59 @@ void SimCluster::start(unsigned i) {
     ids_.push_back(member.id);
   }
   members_.merge(member);
-  if (!std::exchange(formed_, ids_.size() == size()) && formed_) {
+  const bool complete = ids_.size() >= founders_;
+  if (!std::exchange(formed_, complete) && formed_) {
     for (const auto& setting : cluster::quorum_settings(quorum_, ids_[0])) members_.merge(setting);
     members_.merge(cluster::ConflictPolicies(rules_).setting(ids_[0]));
   }
   if (!formed_) return;
   publish(i);  // its own comes first
   publish_later();
+}
+
+void SimCluster::change(unsigned i, const std::function<void(cluster::Member&)>& how) {
+  cluster::Member member = *members_.find(ids_[i]);
+  ++member.version;
+  how(member);
+  members_.merge(member);
+}
+
+void SimCluster::join(unsigned i) {
+  ASSERT_EQ(i, ids_.size()) << "in the order of their numbers";
+  start(i);
+  for (unsigned other = 0; other <= i; ++other) {
+    change(other, [&](cluster::Member& member) { member.admitted = ids_[i]; });
+  }
+  publish_later();
+  follow_join(i);
+}
+
+bool SimCluster::joined(unsigned i) const {
+  return i < ids_.size() && members_.find(ids_[i])->status == cluster::MemberStatus::normal;
+}
+
+void SimCluster::follow_join(unsigned i) {
+  if (joined(i)) return;
+  world_.schedule(kOracle, kFollowUs, [this, i] {
+    follow_join(i);
+    if (!nodes_[i]->running() || views_[i] == nullptr) return;
+    const auto stage = members_.find(ids_[i])->status;
+    const auto& seen = *views_[i];
+    if (seen.newcomer() != seen.self() || seen.member(seen.self()).status != stage) return;
+    for (auto& shard : nodes_[i]->shards()) {
+      const auto& transfer = shard.cluster->transfer();
+      if (transfer.ring_digest() != seen.ring_digest() ||
+          transfer.progress().stage != coordinator::SlotTransfer::Stage::done) {
+        return;
+      }
+    }
+    change(i, [&](cluster::Member& member) {
+      member.status = stage == cluster::MemberStatus::joining ? cluster::MemberStatus::handover
+                                                              : cluster::MemberStatus::normal;
+    });
+    publish(i);
+    publish_later();
+  });
 }
 
 void SimCluster::crash(unsigned i) {

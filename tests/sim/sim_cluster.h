@@ -1,10 +1,11 @@
 // SimCluster: several simulated nodes that are one cluster, for tests that say what happens.
 //
-// Members are fixed and equal in weight; what each node believes of the others' liveness follows
-// from who is up and who can reach whom, up to `kDetectionUs` later. Clients connect to any node.
-// Thread: the simulator's one.
+// Members are equal in weight; spare ones join when a test says so, through all stages. What each
+// node believes of the others' liveness follows from who is up and who can reach whom, up to
+// `kDetectionUs` later. Clients connect to any node. Thread: the simulator's one.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,7 +26,7 @@ class SimCluster {
   static constexpr uint64_t kPatienceUs = 60'000'000;
 
   SimCluster(uint64_t seed, unsigned nodes, cluster::Quorum quorum = {},
-             SimLink::Options links = {});
+             SimLink::Options links = {}, unsigned spare = 0);
   ~SimCluster();
   SimCluster(const SimCluster&) = delete;
   SimCluster& operator=(const SimCluster&) = delete;
@@ -37,10 +38,14 @@ class SimCluster {
   // Before start().
   void set_conflict_rules(std::vector<cluster::ConflictRule> rules) { rules_ = std::move(rules); }
 
-  // All nodes, or one that crashed.
+  // All nodes but spare ones, or one that crashed.
   void start();
   void start(unsigned i);
   void crash(unsigned i);
+  // Starts a spare node, which joins: goes from stage to stage as soon as its shards are done. One
+  // after the other.
+  void join(unsigned i);
+  bool joined(unsigned i) const;
   // Nodes of one side do not reach those of the other.
   void part(const std::vector<unsigned>& one, const std::vector<unsigned>& other);
   void heal();
@@ -54,6 +59,8 @@ class SimCluster {
   uint16_t slot_of(std::string_view key) { return object::key_slot(key); }
 
  private:
+  void follow_join(unsigned i);
+  void change(unsigned i, const std::function<void(cluster::Member&)>& how);
   bool reaches(unsigned from, unsigned to) const;
   void publish(unsigned i);  // the node's view, as things are
   void publish_later();
@@ -69,6 +76,7 @@ class SimCluster {
   std::vector<std::vector<bool>> parted_;  // from, to
   std::vector<std::shared_ptr<const cluster::ClusterView>> views_;
   std::vector<std::shared_ptr<redis::Wire>> wires_;
+  const unsigned founders_;
   bool formed_ = false;
 };
 

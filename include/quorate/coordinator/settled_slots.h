@@ -90,7 +90,8 @@ class SettledSlots {
 
  private:
   static constexpr unsigned kAtATimeMax = 1024;
-  static constexpr uint64_t kRetryUs = 200'000;
+  // Between attempts, first and at most: commands wait for what changes hands.
+  static constexpr uint64_t kRetryFirstUs = 10'000, kRetryUs = 200'000;
   static constexpr uint64_t kPatienceUs = 500'000;  // from when a slot was unsettled
 
   // A slot as it was when something began.
@@ -145,6 +146,7 @@ class SettledSlots {
   unsigned under_way_ = 0;
   bool starting_ = false;
   std::unique_ptr<runtime::Timer> retry_;
+  uint64_t retry_us_ = kRetryFirstUs;
   Statistics statistics_;
 };
 

@@ -59,7 +59,9 @@ class SlotTransfer {
   SlotTransfer& operator=(const SlotTransfer&) = delete;
 
   void set_view(std::shared_ptr<const cluster::ClusterView> view);
+  // Under this ring.
   const Progress& progress() const { return progress_; }
+  uint64_t ring_digest() const { return view_ == nullptr ? 0 : view_->ring_digest(); }
 
  private:
   struct Slot;

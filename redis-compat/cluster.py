@@ -32,6 +32,7 @@ class Cluster:
     def __init__(self, binary, nodes=3, options=(), links=None, network=None, **arguments):
         name = f"test-{os.getpid()}-{time.monotonic_ns()}"
         self.nodes = []
+        self._name = name
         self._peer_ports = []
         for number in range(nodes):
             own = [("cluster-name", name), ("cluster-port", server_module.free_port())]
@@ -46,6 +47,9 @@ class Cluster:
             self.nodes.append(
                 server_module.Server(binary, options=[*own, *options], **arguments)
             )
+        self._options = options
+        self._binary = binary
+        self._arguments = arguments
         self._turns = itertools.cycle(range(nodes))
         self._joined = False
         self.redis = False
@@ -76,8 +80,28 @@ class Cluster:
         self.wait_until_agreed()
         return self
 
-    def wait_until_agreed(self):
-        deadline = time.monotonic() + AGREE_WITHIN_S
+    def join(self):
+        """Starts one more node, which meets the first one; returns it. It joins in its own time."""
+        own = [("cluster-name", self._name), ("cluster-port", server_module.free_port())]
+        node = server_module.Server(
+            self._binary, options=[*own, *self._options], **self._arguments
+        )
+        node.start()
+        with node.connect() as connection:
+            first = self.nodes[0]
+            connection.call("CLUSTER", "MEET", first.host, first.port, self._peer_ports[0])
+        self.nodes.append(node)
+        self._peer_ports.append(own[-1][1])
+        return node
+
+    def statuses(self):
+        """Of each member, as the first node sees it, in any order."""
+        with self.nodes[0].connect(timeout_s=5) as connection:
+            members = connection.call("DYN.MEMBERS")
+        return [member[member.index(b"status") + 1].decode() for member in members]
+
+    def wait_until_agreed(self, within_s=AGREE_WITHIN_S):
+        deadline = time.monotonic() + within_s
         while not self.agreed():
             if time.monotonic() > deadline:
                 raise server_module.ServerFailed(f"no agreement:\n{self.log_tail()}")

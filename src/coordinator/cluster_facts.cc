@@ -14,6 +14,8 @@ void ClusterFacts::add(const ClusterFacts& other) {
   uncertain_writes += other.uncertain_writes;
   coordinated_slots += other.coordinated_slots;
   settled_slots += other.settled_slots;
+  slots_to_take += other.slots_to_take;
+  slots_taken += other.slots_taken;
   changes_sent += other.changes_sent;
   changes_applied += other.changes_applied;
   for (const Peer& peer : other.peers) {

@@ -92,7 +92,9 @@ void SettledSlots::unsettle(uint16_t slot) {
 }
 
 void SettledSlots::start() {
-  if (std::exchange(starting_, true)) return;
+  // Many at a time: each batch is a message to every replica.
+  if (starting_ || under_way_ > kAtATimeMax / 2) return;
+  starting_ = true;
   while (!queue_.empty() && under_way_ < kAtATimeMax) {
     auto batch = std::make_shared<Batch>();
     for (; !queue_.empty() && under_way_ < kAtATimeMax; queue_.pop_front()) {

@@ -38,7 +38,7 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
              with_lane(std::move(settings.links), settings.shard, settings.shards)),
       promises_(SlotPromises::Parts{parts.loop, parts.random, parts.actors,
                                     [this](const NodeId& node) { tell(node); },
-                                    [this] { return at_rest(); }}),
+                                    [this] { return at_rest(turn_of_loss_); }}),
       replicator_(Replicator::Parts{parts.loop, calls_, parts.coordinator, parts.actors,
                                     parts.directory, this},
                   settings.replicator),
@@ -54,7 +54,8 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
       catch_up_(CatchUp::Parts{parts.loop, calls_, puller_}, settings.shard, settings.shards),
       settles_(settings.settles),
       settled_(settling(parts.loop), settings.shard, settings.shards),
-      transfer_(SlotTransfer::Parts{parts.loop, calls_, puller_, [this] { return at_rest(); },
+      transfer_(SlotTransfer::Parts{parts.loop, calls_, puller_,
+                                    [this] { return at_rest(turn_of_ring_); },
                                     std::move(settings.on_transferred)},
                 settings.shard, settings.shards) {
   serve_promises();
@@ -103,7 +104,9 @@ ShardCluster::~ShardCluster() {
 void ShardCluster::set_view(std::shared_ptr<const ClusterView> view) {
   const std::shared_ptr<const ClusterView> before = std::exchange(view_, std::move(view));
   alone_ = view_->alone();
-  turn_before_view_ = replicator_.turn_of_last_change();
+  const uint64_t last_turn = replicator_.turn_of_last_change();
+  if (before == nullptr || before->ring_digest() != view_->ring_digest()) turn_of_ring_ = last_turn;
+  if (before != nullptr && loses_slots(*before)) turn_of_loss_ = last_turn;
   replicator_.set_map(ReplicaMap::of(*view_));
   reads_.set_view(view_);
   catch_up_.set_view(view_);
@@ -117,12 +120,21 @@ void ShardCluster::set_view(std::shared_ptr<const ClusterView> view) {
   transfer_.set_view(view_);
 }
 
-// What was changed while another view held has its copies, and is not on its way to anyone well.
-bool ShardCluster::at_rest() const {
-  if (turn_before_view_ == 0) return true;
-  if (replicator_.window().first_open() <= turn_before_view_) return false;
-  return std::ranges::all_of(view_->members(), [this](const ClusterView::Node& node) {
-    return !node.healthy() || !replicator_.waits_for(node.id, turn_before_view_);
+// Whether another node coordinates what this one did.
+bool ShardCluster::loses_slots(const ClusterView& before) const {
+  for (unsigned number = 0; number < object::kSlots; ++number) {
+    const auto slot = static_cast<uint16_t>(number);
+    if (before.self_coordinates(slot) && !view_->self_coordinates(slot)) return true;
+  }
+  return false;
+}
+
+// What was changed up to the turn has its copies, and is not on its way to anyone well.
+bool ShardCluster::at_rest(uint64_t turn) const {
+  if (turn == 0) return true;
+  if (replicator_.window().first_open() <= turn) return false;
+  return std::ranges::all_of(view_->members(), [&](const ClusterView::Node& node) {
+    return !node.healthy() || !replicator_.waits_for(node.id, turn);
   });
 }
 
@@ -333,6 +345,8 @@ ClusterFacts ShardCluster::facts() const {
   facts.changes_sent = replicator_.statistics().changes_sent;
   facts.changes_applied = replicator_.statistics().changes_applied;
   facts.settled_slots = settled_.count();
+  facts.slots_to_take = transfer_.progress().slots;
+  facts.slots_taken = transfer_.progress().pulled;
   for (unsigned slot = 0; slot < object::kSlots; ++slot) {
     const bool here = coordinator_.store().shape().owns(static_cast<uint16_t>(slot));
     facts.coordinated_slots += here && view_->self_coordinates(static_cast<uint16_t>(slot)) ? 1 : 0;

@@ -93,6 +93,11 @@ void SlotPromises::applied(const object::Change& change, const NodeId& from) {
   Party& to = parties_[promise.to];
   if (to.id == from || made_by(change, to.id)) return;
   promise = {};
+  // Another one coordinates the slot by now, in order.
+  const auto coordinator = view_->coordinator(change.slot);
+  const bool replaced =
+      coordinator != cluster::ClusterView::kNobody && view_->member(coordinator).id != to.id;
+  if (replaced) return;
   const uint64_t now = parts_.loop.clock().monotonic_us();
   const bool told = to.quarrel_until_us > now;
   to.quarrel_until_us = now + kQuarrelUs;

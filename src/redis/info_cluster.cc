@@ -24,6 +24,8 @@ void write_quorum(const NodeFacts& facts, InfoSection& out) {
   const coordinator::ClusterFacts& cluster = facts.shards.cluster;
   out.field("coordinated_slots", cluster.coordinated_slots);
   out.field("settled_slots", cluster.settled_slots);
+  out.field("joining_slots", cluster.slots_to_take);
+  out.field("joining_slots_taken", cluster.slots_taken);
   out.field("changes_sent", cluster.changes_sent);
   out.field("changes_applied", cluster.changes_applied);
   out.field("quorum_reads", cluster.reads);

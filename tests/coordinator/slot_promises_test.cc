@@ -137,6 +137,18 @@ TEST_F(SlotPromisesTest, IsVoidOnceAnotherNodesChangeWasTaken) {
   EXPECT_FALSE(kept(2, number, slot)) << "what was sent before comes late";
 }
 
+TEST_F(SlotPromisesTest, WhoIsReplacedInOrderIsPromisedItsOtherSlots) {
+  const uint16_t slot = slot_of(2);
+  const uint64_t number = ask(2, {slot}).number;
+  publish({2});
+  ASSERT_NE(view_->member(view_->coordinator(slot)).id, id_of(2));
+  EXPECT_TRUE(kept(2, number, slot)) << "it may not know yet";
+  promises_.applied(change(slot, 3), id_of(3));
+  EXPECT_FALSE(kept(2, number, slot));
+  publish({});
+  EXPECT_EQ(ask(2, {slot}).promised, std::vector<bool>{true});
+}
+
 TEST_F(SlotPromisesTest, AFlushIsAnothersUnlessItComesFromTheCoordinator) {
   const uint16_t slot = slot_of(2);
   const uint64_t number = ask(2, {slot}).number;

@@ -25,6 +25,7 @@ struct ClusterFacts {
   LatencyHistogram read_latency, write_latency;       // until R, until W have it
   uint64_t uncertain_writes = 0;                      // turns with changes that W did not confirm
   uint64_t coordinated_slots = 0, settled_slots = 0;  // the latter among the former
+  uint64_t slots_to_take = 0, slots_taken = 0;        // while the node joins
   uint64_t changes_sent = 0, changes_applied = 0;     // to and from other nodes
   std::vector<Peer> peers;
 

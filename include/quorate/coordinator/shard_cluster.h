@@ -146,7 +146,8 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   }
 
   void serve_promises();
-  bool at_rest() const;
+  bool loses_slots(const cluster::ClusterView& before) const;
+  bool at_rest(uint64_t turn) const;
   void tell(const object::NodeId& node);
   SettledSlots::Parts settling(runtime::Loop& loop);
   void admit_ready(const object::Key& key, Access access, QuorumChoice own,
@@ -167,7 +168,8 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   const unsigned shards_;
   std::shared_ptr<const cluster::ClusterView> view_;
   bool alone_ = true;
-  uint64_t turn_before_view_ = 0;  // the last that was changed in under another one
+  // The last one changed in under another ring, and before other nodes coordinated slots of this.
+  uint64_t turn_of_ring_ = 0, turn_of_loss_ = 0;
   cluster::PeerCalls calls_;
   SlotPromises promises_;
   Replicator replicator_;

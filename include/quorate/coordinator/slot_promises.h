@@ -38,8 +38,8 @@ namespace quorate::coordinator {
 
 class SlotPromises {
  public:
-  // Whoever has lost a promise because another node changed the slot gets none for so long: while
-  // two nodes coordinate a slot, both had better read.
+  // Whoever has lost a promise because another node changed a slot that it still coordinates gets
+  // none for so long: while two nodes coordinate a slot, both had better read.
   static constexpr uint64_t kQuarrelUs = 1'000'000;
 
   struct Parts {
@@ -48,7 +48,7 @@ class SlotPromises {
     const object::ActorTable& actors;
     // Tells a node that promises to it are void.
     std::function<void(const object::NodeId& node)> tell;
-    // Whether what this node changed under views before this one has reached others.
+    // Whether what this node changed while it coordinated more slots has reached others.
     std::function<bool()> at_rest;
   };
   enum class Ask : uint8_t { ready = 0, promise = 1 };

@@ -46,7 +46,7 @@ class SlotTransfer {
     runtime::Loop& loop;
     cluster::PeerCalls& calls;
     repair::SlotPuller& puller;
-    // Whether what this node changed under views before this one has its copies.
+    // Whether what this node changed under other rings has its copies.
     std::function<bool()> at_rest;
     // May be null.
     std::function<void(uint64_t ring_digest)> done;

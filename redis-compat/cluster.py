@@ -94,12 +94,6 @@ class Cluster:
         self._peer_ports.append(own[-1][1])
         return node
 
-    def statuses(self):
-        """Of each member, as the first node sees it, in any order."""
-        with self.nodes[0].connect(timeout_s=5) as connection:
-            members = connection.call("DYN.MEMBERS")
-        return [member[member.index(b"status") + 1].decode() for member in members]
-
     def wait_until_agreed(self, within_s=AGREE_WITHIN_S):
         deadline = time.monotonic() + within_s
         while not self.agreed():

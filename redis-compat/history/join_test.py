@@ -59,13 +59,24 @@ def wait_for(what, text):
         time.sleep(0.005)
 
 
-def has_begun(servers):
-    return "joining" in servers.statuses()
+def has_begun(newcomer):
+    """Whether it knows, and so has saved, that it joins."""
+    try:
+        return "joining" in statuses(newcomer)
+    except (OSError, wire.ProtocolBroken):
+        return False  # it starts again, with the others' hash seed
+
+
+def statuses(node):
+    """Of each member, as the node sees it, in any order."""
+    with node.connect(timeout_s=5) as connection:
+        members = connection.call("DYN.MEMBERS")
+    return [member[member.index(b"status") + 1].decode() for member in members]
 
 
 def joined(servers):
     try:
-        return servers.statuses() == ["normal"] * len(servers.nodes)
+        return statuses(servers.nodes[0]) == ["normal"] * len(servers.nodes)
     except (OSError, wire.ProtocolBroken):
         return False
 
@@ -102,7 +113,7 @@ def let_join(servers, killed):
     newcomer = servers.join()
     if killed is not None:
         victim = servers.nodes[killed]
-        wait_for(lambda: has_begun(servers), "the newcomer joins")
+        wait_for(lambda: has_begun(newcomer), "the newcomer joins")
         victim.kill()
         time.sleep(2)
         victim.start()

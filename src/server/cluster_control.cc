@@ -286,13 +286,15 @@ bool ClusterControlImpl::admits(const NodeId& stranger, std::span<const Member> 
   std::vector<NodeId> news, news_to_them;
   size_t here = 0;
   for (const Member& member : theirs) {
-    if (holds_slots(member) && !belongs(member.id)) news.push_back(member.id);
+    const Member* const known = members().find(member.id);
+    const bool is_news = known == nullptr || !holds_slots(*known);
+    if (holds_slots(member) && is_news) news.push_back(member.id);
   }
   for (const auto& [id, member] : members().members()) {
     if (!holds_slots(member)) continue;
     ++here;
     const auto at = std::ranges::find(theirs, id, &Member::id);
-    if (at == theirs.end() || !at->belongs()) news_to_them.push_back(id);
+    if (at == theirs.end() || !holds_slots(*at)) news_to_them.push_back(id);
   }
   if (news.empty() || here + news.size() <= quorum_of(members()).replicas) return true;
   const bool they_can = news_to_them.empty() || news == std::vector{stranger};

@@ -415,6 +415,27 @@ TEST_P(ClusterControlTest, WhoCrashesWhileItJoinsGoesOnWhenItIsBack) {
   EXPECT_EQ(cluster_.view(1).ring().members().size(), 4U);
 }
 
+// It must not come as one that holds slots, only because others know it.
+TEST_P(ClusterControlTest, WhoForgotThatItJoinsBeginsAgain) {
+  join(3);
+  start({4});
+  cluster_.transfers = false;
+  cluster_.meet(1, 4);
+  run_for_s(5);
+  cluster_.stop(4);
+  ASSERT_TRUE(cluster_.node(4).files->remove("/data/members"));
+  run_for_s(5);
+  start({4});
+  cluster_.meet(4, 2);
+  run_for_s(10);
+  EXPECT_TRUE(cluster_.agree(4)) << cluster_.log();
+  EXPECT_EQ(cluster_.view(1).ring().members().size(), 3U);
+  cluster_.transfers = true;
+  run_for_s(10);
+  EXPECT_TRUE(cluster_.agree(4)) << cluster_.log();
+  EXPECT_EQ(cluster_.view(1).ring().members().size(), 4U);
+}
+
 TEST_P(ClusterControlTest, WhoIsForgottenWhileItJoinsLeavesAllAsItWas) {
   join(3);
   const uint64_t digest = cluster_.view(1).ring_digest();

@@ -445,6 +445,7 @@ runtime::Status ClusterControlImpl::forget(std::string_view text) {
     return runtime::fail("I tried hard but I can't forget myself...");
   }
   if (!known->belongs()) return {};
+  if (auto may = may_be_removed(members(), *known); !may) return may;
   spdlog::info("CLUSTER FORGET: removing node {}", name_of(*node));
   Member changed = *known;
   ++changed.version;

@@ -1,6 +1,7 @@
 #include "server/joining.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "quorate/cluster/cluster_view.h"
 #include "quorate/cluster/token_choice.h"
@@ -94,6 +95,16 @@ std::optional<Member> next_stage(const Member& own) {
     return std::nullopt;
   }
   return changed;
+}
+
+runtime::Status may_be_removed(const MemberList& members, const Member& member) {
+  const auto holders = std::ranges::count_if(
+      members.members(), [](const auto& entry) { return entry.second.has_tokens(); });
+  const bool holds_slots = member.has_tokens() && member.status != MemberStatus::joining;
+  if (!holds_slots || std::cmp_less_equal(holders, quorum_of(members).replicas)) return {};
+  return runtime::fail(
+      "The node holds slots, and slots cannot be moved away from a member yet: none can be removed "
+      "while there are more members than copies of a key");
 }
 
 std::string encode_nodes(std::span<const NodeId> nodes) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "quorate/cluster/member_list.h"
+#include "quorate/runtime/error.h"
 
 namespace quorate::server {
 
@@ -26,6 +27,9 @@ std::optional<cluster::Member> joining_step(const cluster::MemberList& members,
 // The record of the stage that follows when a member that joins is done with its stage.
 std::optional<cluster::Member> next_stage(const cluster::Member& own);
 
+// Whether the ring may go without the member at once: while there are no more members than copies,
+// or it has not taken over its slots.
+runtime::Status may_be_removed(const cluster::MemberList& members, const cluster::Member& member);
 // Who is to join, as the body of a message.
 std::string encode_nodes(std::span<const object::NodeId> nodes);
 std::vector<object::NodeId> decode_nodes(std::string_view body);

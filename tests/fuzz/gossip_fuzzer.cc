@@ -1,10 +1,11 @@
 // Arbitrary bytes as a gossip message and as a member list: what decodes encodes to the same bytes,
-// and a node that hears it stays within the rules of its list.
+// in the newest format, and a node that hears it stays within the rules of its list.
 //
 // First byte: odd: a member list, else a message.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "quorate/cluster/member_list.h"
@@ -30,7 +31,10 @@ void read_list(std::string_view bytes) {
 void read_message(std::string_view bytes) {
   const auto message = cluster::decode_gossip(bytes);
   if (!message) return;
-  require(cluster::encode_gossip(*message) == bytes);
+  const std::string again = cluster::encode_gossip(*message);
+  require(again == bytes || again.size() > bytes.size());  // records of an older format are shorter
+  const auto twice = cluster::decode_gossip(again);
+  require(twice.has_value() && cluster::encode_gossip(*twice) == again);
   cluster::MemberList list;
   for (const cluster::Member& member : message->news.members) {
     list.merge(member);

@@ -452,6 +452,19 @@ TEST_P(ClusterControlTest, WhoIsForgottenWhileItJoinsLeavesAllAsItWas) {
   EXPECT_TRUE(cluster_.view(4).alone());
 }
 
+// What only it and one other replica have would be missed by reads of the others.
+TEST_P(ClusterControlTest, WhoHoldsSlotsOfMoreMembersThanCopiesIsNotForgotten) {
+  join(3);
+  start({4});
+  cluster_.meet(4, 1);
+  run_for_s(15);
+  ASSERT_EQ(cluster_.view(1).ring().members().size(), 4U) << cluster_.log();
+  const auto forgotten = cluster_.node(1).control->forget(object::node_id_text(control_id(2)));
+  ASSERT_FALSE(forgotten);
+  EXPECT_THAT(forgotten.error().message, HasSubstr("holds slots"));
+  EXPECT_TRUE(cluster_.agree(4));
+}
+
 TEST_P(ClusterControlTest, WhoHoldsDataDoesNotJoinAFullCluster) {
   join(3);
   start({4});

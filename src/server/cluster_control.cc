@@ -115,7 +115,6 @@ class ClusterControlImpl final : public ClusterControl,
     const Member* const member = members().find(node);
     return member != nullptr && member->belongs();
   }
-  bool alone() const { return members().size() == 1; }
   runtime::Status become_joining();
   runtime::Status let_join(std::span<const NodeId> nodes);
   void refuse(const NodeId& stranger, std::span<const Member> theirs, const std::string& reason);
@@ -413,7 +412,7 @@ runtime::Status ClusterControlImpl::become_joining() {
 }
 
 void ClusterControlImpl::go_on_joining() {
-  if (leaving_ || alone()) return;
+  if (leaving_ || members().size() == 1) return;
   auto changed = joining_step(members(), settings_.node);
   if (changed) gossip_->announce(*std::move(changed));
 }

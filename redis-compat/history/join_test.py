@@ -58,9 +58,10 @@ def wait_for(what, text):
 
 
 def has_begun(newcomer):
-    """Whether it knows, and so has saved, that it joins."""
+    """Whether it knows, and so has saved, that it joins others."""
     try:
-        return "joining" in statuses(newcomer)
+        known = statuses(newcomer)
+        return "joining" in known and len(known) > 1
     except (OSError, wire.ProtocolBroken):
         return False  # it starts again, with the others' hash seed
 

@@ -1,9 +1,11 @@
 #include "quorate/server/cluster_control.h"
 
+#include <algorithm>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "server/control_cluster.h"
+#include "sim/seeds.h"
 
 namespace quorate::server {
 namespace {
@@ -37,7 +39,8 @@ class ClusterControlTest : public testing::TestWithParam<uint64_t> {
   ControlCluster cluster_{GetParam()};
 };
 
-INSTANTIATE_TEST_SUITE_P(Seeds, ClusterControlTest, testing::Range<uint64_t>(1, 6));
+constexpr uint64_t kSeeds = std::max<uint64_t>(5 / sim::Seeds::kShare, 1);
+INSTANTIATE_TEST_SUITE_P(Seeds, ClusterControlTest, testing::Range<uint64_t>(1, 1 + kSeeds));
 
 TEST_P(ClusterControlTest, ANodeBeginsAsAClusterOfOne) {
   start({1});

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "quorate/runtime/mutants.h"
+
 #include "coordinator/change_chunk.h"
 
 namespace quorate::coordinator {
@@ -85,13 +87,21 @@ class ChangeIntake::Batch : public std::enable_shared_from_this<Batch> {
 
   void take(const object::Change& change, const object::Key& key) {
     ShardCoordinator& coordinator = intake_.coordinator_;
-    if (coordinator.ready({&key, 1})) return note(intake_.apply(from_, change, key.hash));
+    if (coordinator.ready({&key, 1})) return note(apply(change, key));
     ++missing_;
     auto kept = std::make_shared<Kept>(change);
-    coordinator.when_ready(key_of(kept->change), [self = shared_from_this(), kept,
-                                                  hash = key.hash](const runtime::Status& status) {
-      self->one_done(status ? self->intake_.apply(self->from_, kept->change, hash) : status);
-    });
+    coordinator.when_ready(
+        key_of(kept->change), [self = shared_from_this(), kept](const runtime::Status& status) {
+          const object::Change& change = kept->change;
+          self->one_done(status ? self->apply(change, self->key_of(change)) : status);
+        });
+  }
+
+  runtime::Status apply(const object::Change& change, const object::Key& key) {
+    if (change.expected && !runtime::mutant(runtime::Mutant::anything_expected)) {
+      as_expected_ = as_expected_ && intake_.digests_.of(key) == *change.expected;
+    }
+    return intake_.apply(from_, change, key.hash);
   }
 
   void take_flush(const object::Change& change) {
@@ -114,8 +124,9 @@ class ChangeIntake::Batch : public std::enable_shared_from_this<Batch> {
     note(status);
     if (--missing_ != 0) return;
     if (!status_) return end(Verdict::later);
-    intake_.coordinator_.after_journal(
-        [self = shared_from_this()] { self->end(Verdict::applied); });
+    intake_.coordinator_.after_journal([self = shared_from_this()] {
+      self->end(self->as_expected_ ? Verdict::applied : Verdict::unexpected);
+    });
   }
 
   void refuse(const std::string& why) {
@@ -134,11 +145,15 @@ class ChangeIntake::Batch : public std::enable_shared_from_this<Batch> {
   std::optional<object::ChangeReader> reader_;
   runtime::Status status_;
   size_t missing_ = 0;
+  bool as_expected_ = true;
 };
 
 ChangeIntake::ChangeIntake(ShardCoordinator& coordinator, ActorDirectory& directory,
-                           Applied applied)
-    : coordinator_(coordinator), directory_(directory), applied_(std::move(applied)) {}
+                           const KeyDigests& digests, Applied applied)
+    : coordinator_(coordinator),
+      directory_(directory),
+      digests_(digests),
+      applied_(std::move(applied)) {}
 
 ChangeIntake::~ChangeIntake() = default;
 

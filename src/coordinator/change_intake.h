@@ -23,7 +23,8 @@ class ChangeIntake {
 
   // `applied` hears of every change that was applied, also those that changed nothing, and who sent
   // it. The parts outlive this.
-  ChangeIntake(ShardCoordinator& coordinator, ActorDirectory& directory, Applied applied);
+  ChangeIntake(ShardCoordinator& coordinator, ActorDirectory& directory, const KeyDigests& digests,
+               Applied applied);
   ~ChangeIntake();
 
   // `done` is told when the journal has all of the batch.
@@ -45,6 +46,7 @@ class ChangeIntake {
 
   ShardCoordinator& coordinator_;
   ActorDirectory& directory_;
+  const KeyDigests& digests_;
   const Applied applied_;
   std::deque<std::unique_ptr<Flush>> flushes_;
   bool flushing_ = false;  // the first of them

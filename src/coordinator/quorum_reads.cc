@@ -21,14 +21,6 @@ enum class Compared : uint8_t { same = 0, differs = 1 };
 // A key that changes faster than replicas can be asked about it.
 constexpr unsigned kAttemptsMax = 64;
 
-uint64_t mixed(uint64_t value) {
-  value ^= value >> 33;
-  value *= 0xff51afd7ed558ccdU;
-  value ^= value >> 33;
-  value *= 0xc4ceb9fe1a85ec53U;
-  return value ^ (value >> 33);
-}
-
 }  // namespace
 
 struct QuorumReads::Check {
@@ -51,49 +43,13 @@ QuorumReads::QuorumReads(Parts parts, QuorumReadSettings settings)
       coordinator_(parts.coordinator),
       replicator_(parts.replicator),
       actors_(parts.actors),
+      digests_(parts.replicator.digests()),
       settings_(settings) {
   calls_.serve(kService, [this](const NodeId&, std::string_view body,
                                 cluster::PeerCalls::Reply reply) { serve(body, reply); });
 }
 
 QuorumReads::~QuorumReads() = default;
-
-// ---- digests
-
-uint64_t QuorumReads::dot_digest(object::Dot dot) const {
-  const auto actor = static_cast<size_t>(dot.actor);
-  while (actor_digests_.size() <= actor) {
-    const auto id = static_cast<object::ActorId>(actor_digests_.size());
-    const object::Actor* const of = actors_.actor(id);
-    uint64_t digest = of == nullptr ? 0 : of->epoch;
-    for (size_t i = 0; of != nullptr && i < of->node.size(); ++i) {
-      digest = mixed(digest + of->node[i]) + i;
-    }
-    actor_digests_.push_back(digest);
-  }
-  return mixed(actor_digests_[actor] ^ (dot.n * 0x9e3779b97f4a7c15U));
-}
-
-uint64_t QuorumReads::digest(const object::Key& key) const {
-  const storage::Entry* const entry = coordinator_.store().find(key);
-  if (entry == nullptr) return 0;
-  const bool tombstone = entry->form() == storage::Form::tombstone;
-  const bool rich =
-      entry->form() == storage::Form::encoded || (tombstone && !entry->payload().empty());
-  if (rich) {
-    const auto object = object::Object::decode(entry->payload());
-    if (!object) return 0;
-    uint64_t digest = 0;
-    for (const object::Element& element : object->elements) {
-      for (const object::Version& version : element.versions) digest += dot_digest(version.dot);
-    }
-    if (!object->elements.empty()) return digest;
-  }
-  // What a flush took is a tombstone on one replica, and nothing on another.
-  const bool flushed =
-      tombstone && coordinator_.store().flushes_cover(key.slot, key.db, entry->dot());
-  return flushed ? 0 : dot_digest(entry->dot());
-}
 
 // ---- asking
 
@@ -111,7 +67,7 @@ void QuorumReads::check(const object::Key& key, unsigned read_quorum, ShardCoord
 
 void QuorumReads::begin(const CheckRef& check) {
   check->view = view_;
-  check->digest = digest(check->key);
+  check->digest = digests_.of(check->key);
   // What replicas disagreed on must come to be what a write quorum has.
   const uint16_t slot = check->key.slot;
   const bool both = check->differed || view_->handing_over();
@@ -233,7 +189,7 @@ void QuorumReads::compare_again(const NodeId& from, const CheckRef& check, uint6
     ++statistics_.repaired_here;
     check->differed = true;
     const bool spared = runtime::mutant(runtime::Mutant::write_back_removed);
-    const uint64_t ours = digest(check->key);
+    const uint64_t ours = digests_.of(check->key);
     if (spared || ours == theirs) return settle_difference(check);
     // Nothing of the key is there. Was it never, or was it flushed?
     const bool missing = theirs == 0;
@@ -293,7 +249,7 @@ void QuorumReads::settle_difference(const CheckRef& check) {
     if (!status) return fail(check);
     const bool enough =
         check->missing == 1 && check->quorum <= 2 && two_are_enough(check->key.slot);
-    if (enough) check->digest = digest(check->key);
+    if (enough) check->digest = digests_.of(check->key);
     if (enough) return one_agrees(check);
     restart(check);
   });
@@ -325,7 +281,7 @@ void QuorumReads::agreed(const CheckRef& check) {
 // What has come meanwhile was made here, and will be answered for when it has its copies, or is
 // where it came from as well: two have it.
 void QuorumReads::agreed_and_ready(const CheckRef& check) {
-  if (!two_are_enough(check->key.slot) && digest(check->key) != check->digest) {
+  if (!two_are_enough(check->key.slot) && digests_.of(check->key) != check->digest) {
     check->differed = true;
     return restart(check);
   }
@@ -395,7 +351,7 @@ class QuorumReads::Serving : public std::enable_shared_from_this<Serving> {
     Question& question = questions_[i];
     failed_ = failed_ || !at_hand;
     if (at_hand) {
-      question.ours = reads_.digest(question.key);
+      question.ours = reads_.digests_.of(question.key);
       if (question.ours != question.digest) {
         std::string scratch;
         if (const auto state = store().state_of(question.key, scratch)) states_.add(*state);

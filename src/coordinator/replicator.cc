@@ -29,8 +29,9 @@ Replicator::Replicator(Parts parts, ReplicatorSettings settings)
       directory_(parts.directory),
       promises_(parts.promises),
       settings_(settings),
+      digests_(parts.coordinator.store(), parts.actors),
       intake_(std::make_unique<ChangeIntake>(
-          parts.coordinator, parts.directory,
+          parts.coordinator, parts.directory, digests_,
           [this](const object::Change& change, uint64_t hash, const NodeId& from) {
             ++statistics_.changes_applied;
             recent_.add(change, hash);
@@ -89,9 +90,22 @@ void Replicator::changed(const object::Change& change) {
     if (in_turn_[number] == 0) turn_groups_.push_back(number);
     in_turn_[number] = static_cast<uint8_t>(copies);
   }
-  for (const PeerIndex peer : groups_[number].peers) peers_[peer]->changes.add(change);
+  add_to_peers(change, groups_[number]);
   ++statistics_.changes_sent;
   recent_.add(change, object::key_hash(change.key, coordinator_.store().shape().hash_seed));
+}
+
+void Replicator::add_to_peers(const object::Change& change, const ReplicaMap::Group& group) {
+  const bool expects = expected_.key != nullptr && change.key == expected_.key->name &&
+                       change.db == expected_.key->db;
+  if (!expects) [[likely]] {
+    for (const PeerIndex peer : group.peers) peers_[peer]->changes.add(change);
+    return;
+  }
+  object::Change conditional = change;
+  conditional.expected = expected_.digest;
+  for (const PeerIndex peer : group.peers) peers_[peer]->changes.add(conditional);
+  expected_ = {};  // what follows in this turn meets this change there
 }
 
 void Replicator::rely(uint16_t slot) {
@@ -173,6 +187,10 @@ void Replicator::answered(PeerIndex index, uint64_t turn, cluster::PeerCalls::An
     case Verdict::unpromised:
       window_.refused(index, turn);
       if (promises_ != nullptr) promises_->broken_by(peer.id, at->promise);
+      acknowledged(index, *at);
+      return release_settled();
+    case Verdict::unexpected:
+      window_.refused(index, turn);
       acknowledged(index, *at);
       return release_settled();
     case Verdict::applied:
@@ -385,7 +403,8 @@ void Replicator::serve(const NodeId& from, std::string_view body, cluster::PeerC
   }
   const bool kept = number == 0 || (promises_ != nullptr && promises_->kept(from, number, slots));
   take(from, body.substr(body.size() - in.remaining()), [answer, kept](Verdict verdict) {
-    answer(verdict == Verdict::applied && !kept ? Verdict::unpromised : verdict);
+    const bool taken = verdict == Verdict::applied || verdict == Verdict::unexpected;
+    answer(taken && !kept ? Verdict::unpromised : verdict);
   });
 }
 
@@ -399,6 +418,7 @@ void Replicator::apply(const NodeId& from, std::string_view batch,
     switch (verdict) {
       case Verdict::applied:
       case Verdict::unpromised:
+      case Verdict::unexpected:
         return done(Applied::yes);
       case Verdict::malformed:
         return done(Applied::malformed);

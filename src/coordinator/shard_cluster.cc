@@ -290,9 +290,10 @@ void ShardCluster::admit_change(const object::Key& key, QuorumChoice own,
 void ShardCluster::admit_by_read(const object::Key& key, QuorumChoice own,
                                  ShardCoordinator::Run run) {
   reads_.check(key, quorum_before_change(key.slot, own),
-               [this, slot = key.slot, own, run = std::move(run)](runtime::Status agreed) mutable {
-                 if (agreed) agreed = may_change(slot, own);
-                 run(std::move(agreed));
+               [this, key, own, run = std::move(run)](runtime::Status agreed) mutable {
+                 if (agreed) agreed = may_change(key.slot, own);
+                 if (!agreed) return run(std::move(agreed));
+                 replicator_.expect(key, [&run] { run({}); });
                });
 }
 

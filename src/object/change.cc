@@ -1,8 +1,9 @@
 // The bytes of a batch. Format 1:
 //
 //   batch  = format, count, { node id, epoch } …, change …
-//   change = kind and flags, db, actor, n, hlc (fixed 64), [expiry], key,
-//            [count, { actor, n } …], by kind: payload | total | nothing | slot, context
+//   change = kind and flags, db, actor, n, hlc (fixed 64), [expiry],
+//            [expected (fixed 64)], key, [count, { actor, n } …], by kind: payload | total |
+//            nothing | slot, context
 #include "quorate/object/change.h"
 
 #include <array>
@@ -23,10 +24,13 @@ constexpr uint8_t kBatchFormat = 1;
 constexpr uint8_t kChangeKindMask = 0x07;
 constexpr uint8_t kChangeHasExpiry = 0x08;
 constexpr uint8_t kChangeHasSuperseded = 0x10;
+constexpr uint8_t kChangeHasExpected = 0x20;
+constexpr uint8_t kChangeBits =
+    kChangeKindMask | kChangeHasExpiry | kChangeHasSuperseded | kChangeHasExpected;
 constexpr std::size_t kActorRecordBytesMin = sizeof(NodeId) + 1;
 constexpr std::size_t kMinDotBytes = 2;
-// Kind, db, actor, n, hlc, expiry and the key's size, each at its longest.
-constexpr std::size_t kHeadBytesMax = 1 + 8 + 5 * 10;
+// Kind, db, actor, n, hlc, expiry, expected and the key's size, each at its longest.
+constexpr std::size_t kHeadBytesMax = 1 + 2 * 8 + 5 * 10;
 
 char* put_varint(char* out, uint64_t value) {
   for (; value >= 0x80; value >>= 7) *out++ = static_cast<char>(value | 0x80);
@@ -76,8 +80,7 @@ bool read_head(ByteReader& in, std::span<const ActorId> handles, Change& change)
   const uint8_t first = in.byte();
   change.kind = static_cast<ChangeKind>(first & kChangeKindMask);
   const bool known = (first & kChangeKindMask) <= static_cast<uint8_t>(ChangeKind::flushes);
-  if (!known || (first & ~(kChangeKindMask | kChangeHasExpiry | kChangeHasSuperseded)) != 0)
-    in.reject();
+  if (!known || (first & ~kChangeBits) != 0) in.reject();
   const uint64_t db = in.varint();
   change.db = static_cast<uint16_t>(db);
   change.dot = read_dot(in, handles);
@@ -86,6 +89,7 @@ bool read_head(ByteReader& in, std::span<const ActorId> handles, Change& change)
     change.expiry_ms = in.varint();
     if (change.expiry_ms == 0 || change.kind != ChangeKind::raw) in.reject();
   }
+  if ((first & kChangeHasExpected) != 0) change.expected = in.fixed64();
   change.key = in.sized();
   if (db > UINT16_MAX || change.hlc > kMaxHlc) in.reject();
   const bool supersedes = (first & kChangeHasSuperseded) != 0;
@@ -140,6 +144,7 @@ void ChangeWriter::add(const Change& change) {
   unsigned kind = static_cast<uint8_t>(change.kind);
   if (change.expiry_ms != 0) kind |= kChangeHasExpiry;
   if (!change.superseded.empty()) kind |= kChangeHasSuperseded;
+  if (change.expected) kind |= kChangeHasExpected;
   char* end = head.data();
   *end++ = static_cast<char>(kind);
   end = put_varint(end, change.db);
@@ -147,6 +152,7 @@ void ChangeWriter::add(const Change& change) {
   end = put_varint(end, change.dot.n);
   end = put_fixed64(end, change.hlc);
   if (change.expiry_ms != 0) end = put_varint(end, change.expiry_ms);
+  if (change.expected) end = put_fixed64(end, *change.expected);
   end = put_varint(end, change.key.size());
   body_.append(head.data(), static_cast<std::size_t>(end - head.data()));
   body_.append(change.key);

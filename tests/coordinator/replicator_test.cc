@@ -20,6 +20,7 @@ namespace {
 
 using cluster::PeerCalls;
 using object::NodeId;
+using Verdict = Replicator::Verdict;
 
 constexpr uint16_t kPort = 16379;
 constexpr unsigned kOther = 77;
@@ -118,7 +119,7 @@ class ReplicatorTest : public testing::Test {
   }
 
   // The other node answers each message of changes with this.
-  void answer_with(std::optional<Replicator::Verdict> verdict) {
+  void answer_with(std::optional<Verdict> verdict) {
     verdict_ = verdict;
     if (other_calls_ != nullptr) return;
     other_loop_ = rig_.world.make_loop(kOther);
@@ -149,6 +150,44 @@ class ReplicatorTest : public testing::Test {
       shard.coordinator->keys().put(ref, value, 0);
     });
   }
+  // One of the other node, which has an actor.
+  object::Change others_change(std::string_view name) {
+    object::Change change;
+    change.slot = object::key_slot(name);
+    change.key = name;
+    change.dot = {rig_.actors.intern({id_of(kOther), 1}), 1};
+    return change;
+  }
+  // What this node answers when the other one sends it the change. `begin` precedes the batch.
+  std::optional<Verdict> answer_to(std::string begin, const object::Change& change) {
+    object::ChangeWriter writer(rig_.actors);
+    writer.add(change);
+    std::string message = std::move(begin);
+    writer.finish(message);
+    std::optional<Verdict> verdict;
+    other_loop_->post([this, message, &verdict] {
+      other_calls_->call(id_of(1), Replicator::kService, message, kSecond,
+                         [&verdict](PeerCalls::Answer answer) {
+                           if (answer && answer->size() == 1) {
+                             verdict = static_cast<Verdict>(answer->front());
+                           }
+                         });
+    });
+    rig_.world.run_for(kSecond / 2);
+    return verdict;
+  }
+  // What changes of a message that relies on nothing expect.
+  std::vector<std::optional<uint64_t>> expected_in(std::string_view message) {
+    auto reader = object::ChangeReader::open(message.substr(2));
+    std::vector<object::ActorId> handles;
+    for (const object::Actor& actor : reader->actors()) {
+      handles.push_back(rig_.actors.intern(actor));
+    }
+    std::vector<std::optional<uint64_t>> expected;
+    object::Change change;
+    while (reader->next(handles, change).value_or(false)) expected.push_back(change.expected);
+    return expected;
+  }
   bool settled() const { return replicator_->settled() == ReplicationWindow::kNothingOpen; }
 
   ShardRig rig_;
@@ -165,12 +204,12 @@ class ReplicatorTest : public testing::Test {
   std::unique_ptr<runtime::Connector> other_connector_;
   std::unique_ptr<runtime::Random> other_random_;
   std::unique_ptr<PeerCalls> other_calls_;
-  std::optional<Replicator::Verdict> verdict_;
+  std::optional<Verdict> verdict_;
   std::vector<std::string> received_;
 };
 
 TEST_F(ReplicatorTest, SettlesWhenTheReplicaHasIt) {
-  answer_with(Replicator::Verdict::applied);
+  answer_with(Verdict::applied);
   set("a", "1");
   rig_.world.run_for(100);
   EXPECT_FALSE(settled());
@@ -186,19 +225,19 @@ TEST_F(ReplicatorTest, SendsAgainUntilTheReplicaIsThere) {
   rig_.world.run_for(3 * kSecond);
   EXPECT_TRUE(settled());  // given up
   EXPECT_EQ(replicator_->window().turns_given_up(), 1U);
-  answer_with(Replicator::Verdict::applied);
+  answer_with(Verdict::applied);
   rig_.world.run_for(10 * kSecond);
   EXPECT_EQ(received_.size(), 1U);
   EXPECT_FALSE(replicator_->behind(id_of(kOther)));
 }
 
 TEST_F(ReplicatorTest, SendsAgainWhatCouldNotBeAppliedYet) {
-  answer_with(Replicator::Verdict::later);
+  answer_with(Verdict::later);
   set("a", "1");
   rig_.world.run_for(kSecond);
   EXPECT_GE(received_.size(), 3U);
   EXPECT_FALSE(settled());
-  answer_with(Replicator::Verdict::applied);
+  answer_with(Verdict::applied);
   rig_.world.run_for(kSecond / 2);
   EXPECT_TRUE(settled());
   EXPECT_EQ(received_.front(), received_.back());
@@ -206,7 +245,7 @@ TEST_F(ReplicatorTest, SendsAgainWhatCouldNotBeAppliedYet) {
 }
 
 TEST_F(ReplicatorTest, LetsAReplicaFallBehindThatCannotReadOrDoesNotKeepUp) {
-  answer_with(Replicator::Verdict::malformed);
+  answer_with(Verdict::malformed);
   set("a", "1");
   rig_.world.run_for(kSecond);
   EXPECT_TRUE(replicator_->behind(id_of(kOther)));
@@ -226,7 +265,7 @@ TEST_F(ReplicatorTest, KeepsNoMoreForASilentReplicaThanItMay) {
 }
 
 TEST_F(ReplicatorTest, TellsThoseWhoWaitForCopies) {
-  answer_with(Replicator::Verdict::applied);
+  answer_with(Verdict::applied);
   CopyWaits waits(*rig_.shards[0].loop, *calls_, *replicator_);
   const uint16_t slot = object::key_slot("a");
   std::vector<std::pair<int, bool>> told;
@@ -286,7 +325,7 @@ TEST_F(ReplicatorTest, WhoFellBehindAcknowledgesOnlyWhatItWasSent) {
   ASSERT_TRUE(replicator_->behind(id_of(kOther)));
   const uint64_t dropped = replicator_->turn_of_last_change();
   rig_.world.run_for(kSecond + kSecond / 5);
-  answer_with(Replicator::Verdict::applied);
+  answer_with(Verdict::applied);
   set("a", "2");
   rig_.world.run_for(kSecond / 10);
   const uint64_t sent = replicator_->turn_of_last_change();
@@ -336,12 +375,12 @@ TEST_F(ReplicatorTest, AppliesLongBatches) {
   }
   std::string batch;
   writer.finish(batch);
-  std::optional<Replicator::Verdict> verdict;
+  std::optional<Verdict> verdict;
   ShardRig::Shard& shard = rig_.shards[0];
   shard.loop->post(
       [&] { replicator_->take(NodeId{}, batch, [&](Replicator::Verdict of) { verdict = of; }); });
   rig_.world.run_for(kSecond);
-  EXPECT_EQ(verdict, Replicator::Verdict::applied);
+  EXPECT_EQ(verdict, Verdict::applied);
   EXPECT_EQ(replicator_->statistics().changes_applied, kChanges);
   for (const auto& [name, last] : expected) {
     const storage::Entry* const entry = shard.store->find(rig_.key(name));
@@ -363,7 +402,7 @@ std::string begin_of(uint64_t number, const std::vector<uint16_t>& slots) {
 
 TEST_F(ReplicatorTest, CountsOnlyPromisedCopiesOfWhatNobodyRead) {
   promises_.number = 12345;
-  answer_with(Replicator::Verdict::applied);
+  answer_with(Verdict::applied);
   set("a", "1", true);
   rig_.world.run_for(kSecond);
   ASSERT_EQ(received_.size(), 1U);
@@ -371,7 +410,7 @@ TEST_F(ReplicatorTest, CountsOnlyPromisedCopiesOfWhatNobodyRead) {
   EXPECT_TRUE(settled());
   EXPECT_EQ(replicator_->window().turns_given_up(), 0U);
 
-  answer_with(Replicator::Verdict::unpromised);
+  answer_with(Verdict::unpromised);
   set("a", "2", true);
   rig_.world.run_for(kSecond / 2);
   EXPECT_TRUE(settled());
@@ -379,7 +418,7 @@ TEST_F(ReplicatorTest, CountsOnlyPromisedCopiesOfWhatNobodyRead) {
   EXPECT_EQ(promises_.broken, (std::vector{std::pair(id_of(kOther), uint64_t{12345})}));
   EXPECT_EQ(replicator_->facts_of(id_of(kOther)).unacknowledged_bytes, 0U);
 
-  answer_with(Replicator::Verdict::applied);
+  answer_with(Verdict::applied);
   set("a", "3");
   rig_.world.run_for(kSecond / 2);
   ASSERT_EQ(received_.size(), 3U);
@@ -388,7 +427,7 @@ TEST_F(ReplicatorTest, CountsOnlyPromisedCopiesOfWhatNobodyRead) {
 }
 
 TEST_F(ReplicatorTest, AReplicaThatPromisedNothingCountsForNothingRelied) {
-  answer_with(Replicator::Verdict::applied);
+  answer_with(Verdict::applied);
   set("a", "1", true);
   rig_.world.run_for(kSecond);
   ASSERT_EQ(received_.size(), 1U);
@@ -398,40 +437,81 @@ TEST_F(ReplicatorTest, AReplicaThatPromisedNothingCountsForNothingRelied) {
 }
 
 TEST_F(ReplicatorTest, SaysWhetherItKeepsItsPromise) {
-  answer_with(Replicator::Verdict::applied);
-  const object::ActorId other = rig_.actors.intern({id_of(kOther), 1});
+  answer_with(Verdict::applied);
   const std::string name = "key";
-  object::Change change;
-  change.slot = object::key_slot(name);
-  change.key = name;
-  std::vector<int> verdicts;
+  object::Change change = others_change(name);
+  std::vector<std::optional<Verdict>> verdicts;
   for (uint64_t n = 1; n <= 3; ++n) {
-    change.dot = {other, n};
-    object::ChangeWriter writer(rig_.actors);
-    writer.add(change);
-    std::string message = n == 1 ? begin_of(0, {}) : begin_of(7, {change.slot, 9});
-    writer.finish(message);
+    change.dot.n = n;
     promises_.keeps = n == 2;
-    other_loop_->post([this, message, &verdicts] {
-      other_calls_->call(id_of(1), Replicator::kService, message, kSecond,
-                         [&verdicts](PeerCalls::Answer answer) {
-                           verdicts.push_back(answer && answer->size() == 1 ? answer->front() : -1);
-                         });
-    });
-    rig_.world.run_for(kSecond / 2);
+    const std::vector<uint16_t> slots = {change.slot, 9};
+    verdicts.push_back(answer_to(n == 1 ? begin_of(0, {}) : begin_of(7, slots), change));
   }
-  using Verdict = Replicator::Verdict;
-  EXPECT_EQ(verdicts, (std::vector<int>{static_cast<int>(Verdict::applied),
-                                        static_cast<int>(Verdict::applied),
-                                        static_cast<int>(Verdict::unpromised)}));
+  EXPECT_EQ(verdicts, (std::vector<std::optional<Verdict>>{Verdict::applied, Verdict::applied,
+                                                           Verdict::unpromised}));
   const std::pair<uint64_t, std::vector<uint16_t>> question{7, {change.slot, 9}};
   EXPECT_EQ(promises_.asked, (std::vector{question, question}));
   EXPECT_EQ(promises_.came.size(), 3U);
   for (const auto& came : promises_.came) EXPECT_EQ(came, std::pair(name, id_of(kOther)));
 }
 
+// ---- what was read before
+
+TEST_F(ReplicatorTest, ExpectsOnTheReplicaWhatWasReadHere) {
+  answer_with(Verdict::applied);
+  set("a", "1");
+  rig_.world.run_for(kSecond);
+  ShardRig::Shard& shard = rig_.shards[0];
+  uint64_t before = 0;
+  shard.loop->post([&] {
+    before = replicator_->digests().of(rig_.key("a"));
+    replicator_->expect(rig_.key("a"), [&] {
+      for (const char* const name : {"other", "a", "a"}) {
+        KeyRef ref = shard.coordinator->keys().open(rig_.key(name));
+        shard.coordinator->keys().put(ref, "2", 0);
+      }
+    });
+    KeyRef ref = shard.coordinator->keys().open(rig_.key("a"));
+    shard.coordinator->keys().put(ref, "3", 0);
+  });
+  verdict_ = Verdict::unexpected;
+  rig_.world.run_for(kSecond / 2);
+  ASSERT_EQ(received_.size(), 2U);
+  EXPECT_NE(before, 0U);
+  using Expected = std::vector<std::optional<uint64_t>>;
+  EXPECT_EQ(expected_in(received_[1]),
+            (Expected{std::nullopt, before, std::nullopt, std::nullopt}));
+  // It has the change, which counts for nothing, and nothing else is wrong with it.
+  EXPECT_EQ(replicator_->window().turns_given_up(), 1U);
+  EXPECT_TRUE(settled());
+  EXPECT_TRUE(promises_.broken.empty());
+  EXPECT_EQ(replicator_->facts_of(id_of(kOther)).unacknowledged_bytes, 0U);
+}
+
+TEST_F(ReplicatorTest, SaysWhetherAKeyWasAsExpected) {
+  answer_with(Verdict::applied);
+  object::Change change = others_change("key");
+  change.expected = 0;  // nobody knows it
+  EXPECT_EQ(answer_to(begin_of(0, {}), change), Verdict::applied);
+  // Sent again, it meets itself.
+  EXPECT_EQ(answer_to(begin_of(0, {}), change), Verdict::unexpected);
+
+  change.expected = replicator_->digests().of(rig_.key("key"));
+  change.dot.n = 2;
+  EXPECT_EQ(answer_to(begin_of(0, {}), change), Verdict::applied);
+  set("key", "own");
+  rig_.world.run_for(kSecond / 2);
+  change.expected = change.expected.value() + 1;
+  change.dot.n = 3;
+  EXPECT_EQ(answer_to(begin_of(0, {}), change), Verdict::unexpected);
+  EXPECT_EQ(promises_.came.size(), 4U);  // all were applied
+
+  promises_.keeps = false;
+  EXPECT_EQ(answer_to(begin_of(7, {change.slot}), change), Verdict::unpromised);
+}
+
 TEST_F(ReplicatorTest, RefusesGarbageFromOthers) {
-  answer_with(Replicator::Verdict::applied);
+  answer_with(Verdict::applied);
   std::vector<int> verdicts;
   for (const std::string& garbage :
        {std::string(), std::string("\x07\xff\xff\xff\xff"), std::string(100, '\x01'),
@@ -444,7 +524,7 @@ TEST_F(ReplicatorTest, RefusesGarbageFromOthers) {
     });
     rig_.world.run_for(kSecond / 2);
   }
-  const int malformed = static_cast<int>(Replicator::Verdict::malformed);
+  const int malformed = static_cast<int>(Verdict::malformed);
   EXPECT_EQ(verdicts, std::vector<int>(5, malformed));
   EXPECT_EQ(replicator_->statistics().refused, 5U);
 }
@@ -456,11 +536,11 @@ TEST_F(ReplicatorTest, AppliesAFlushToKeysThatAreNotInMemory) {
   store.set_keeps_tombstones(true);
   const object::ActorId other = rig_.actors.intern({id_of(kOther), 1});
   const auto take = [&](const std::string& batch) {
-    std::optional<Replicator::Verdict> verdict;
+    std::optional<Verdict> verdict;
     rig_.shards[0].loop->post(
         [&] { replicator_->take(NodeId{}, batch, [&](Replicator::Verdict of) { verdict = of; }); });
     rig_.run_until([&] { return verdict.has_value(); });
-    EXPECT_EQ(verdict, Replicator::Verdict::applied);
+    EXPECT_EQ(verdict, Verdict::applied);
   };
   object::ChangeWriter writer(rig_.actors);
   std::string batch;

@@ -278,10 +278,10 @@ TEST_F(SettledSlotsTest, ACommandMayWaitForAPromise) {
   EXPECT_TRUE(slots_.worth_waiting(slot));
   slots_.when_promised(slot, [&] { ++done; });
   finish_all();
-  world_.run_for(400'000);
+  world_.run_for(SettledSlots::kPatienceUs * 4 / 5);
   finish_all();
   EXPECT_EQ(done, 1U);
-  world_.run_for(200'000);
+  world_.run_for(SettledSlots::kPatienceUs * 2 / 5);
   EXPECT_EQ(done, 2U);
   EXPECT_FALSE(slots_.worth_waiting(slot));
   slots_.doubt(id_of(other));

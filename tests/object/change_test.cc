@@ -73,6 +73,7 @@ TEST_F(ChangeTest, EveryKindArrivesInTheHandlesOfTheReceiver) {
   sent.back().expiry_ms = 1'800'000'000'000;
   sent.back().superseded = old;
   sent.back().db = 15;
+  sent.back().expected = uint64_t{0xfedcba9876543210};
   sent.push_back(raw_change("count", ""));
   sent.back().kind = ChangeKind::counter;
   sent.back().total = -kMaxTotal;
@@ -80,6 +81,7 @@ TEST_F(ChangeTest, EveryKindArrivesInTheHandlesOfTheReceiver) {
   sent.push_back(raw_change("gone", ""));
   sent.back().kind = ChangeKind::remove;
   sent.back().superseded = {old, 2};
+  sent.back().expected = uint64_t{0};
   const std::string batch = batch_of(sent);
 
   auto reader = ChangeReader::open(batch);
@@ -96,6 +98,7 @@ TEST_F(ChangeTest, EveryKindArrivesInTheHandlesOfTheReceiver) {
     EXPECT_EQ(got.dot, there(change.dot));
     EXPECT_EQ(got.hlc, change.hlc);
     EXPECT_EQ(got.expiry_ms, change.expiry_ms);
+    EXPECT_EQ(got.expected, change.expected);
     EXPECT_EQ(got.payload, change.payload);
     EXPECT_TRUE(got.total == change.total);
     ASSERT_EQ(got.superseded.size(), change.superseded.size());

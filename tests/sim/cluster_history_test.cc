@@ -74,6 +74,10 @@ TEST(ClusterHistory, IsLinearizableWhileNodesJoin) {
   expect_linearizable({.keys = 20, .operations = 6000, .joins = 2});
 }
 
+TEST(ClusterHistory, IsLinearizableWhileNodesJoinAndCrash) {
+  expect_linearizable({.keys = 20, .operations = 12000, .crashes = true, .joins = 2});
+}
+
 TEST(ClusterHistory, IsLinearizableThroughPartitions) {
   expect_linearizable({.operations = 3000, .partitions = true});
 }

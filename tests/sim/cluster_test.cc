@@ -9,6 +9,8 @@
 #include "quorate/storage/stored_object.h"
 
 #include "redis/reply_text.h"
+#include "sim/rival_coordinators.h"
+#include "sim/seeds.h"
 #include "sim/sim_cluster.h"
 
 namespace quorate::sim {
@@ -284,6 +286,20 @@ TEST(Cluster, ReadsOfAllReplicasSeeThroughAFlushThatOneMissed) {
     }
     EXPECT_FALSE(holds(cluster, away, "k{a}"));
   }
+}
+
+// Each reads before it changes a key, or relies on a promise; the third one counts for one of them.
+TEST(Cluster, OneOfTwoCoordinatorsAtMostGetsItsCopies) {
+  const auto [first, count] = Seeds::from_environment(5);
+  unsigned keys = 0, by_one = 0;
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    const RivalChanges changes = let_rivals_change(seed);
+    EXPECT_EQ(changes.by_both, 0U) << "seed " << seed;
+    keys += changes.keys;
+    by_one += changes.by_one;
+  }
+  EXPECT_GE(keys, 10 * count);
+  EXPECT_GE(by_one, keys / 2);  // neither only if both are overtaken on the way
 }
 
 uint64_t checks(SimCluster& cluster) {

@@ -15,6 +15,7 @@
 #include "history/linearizability.h"
 #include "sim/cluster_history.h"
 #include "sim/power_loss_history.h"
+#include "sim/rival_coordinators.h"
 
 namespace quorate::sim {
 namespace {
@@ -108,6 +109,16 @@ constexpr int kCaught = 42;
   ::_exit(0);
 }
 
+// Two nodes coordinate a key at once.
+[[noreturn]] void change_by_rivals(Mutant mutant, uint64_t seeds) {
+  runtime::selected_mutant = mutant;
+  spdlog::set_level(spdlog::level::off);
+  for (uint64_t seed = 1; seed <= seeds; ++seed) {
+    if (let_rivals_change(seed).by_both != 0) ::_exit(kCaught);
+  }
+  ::_exit(0);
+}
+
 using RunHistories = void (*)(Mutant, uint64_t);
 
 // The status with which a process that runs histories ends.
@@ -141,12 +152,22 @@ TEST(Mutants, NoneMissesWhatWasRead) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+TEST(Mutants, NoneLetsRivalsBothChangeAKey) {
+  const int status = status_with(Mutant::none, kClusterSeedsWithout, change_by_rivals);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 TEST(Mutants, RemovedWriteBackIsCaught) {
   expect_caught_in_cluster(Mutant::write_back_removed, read_what_one_replica_has);
 }
 TEST(Mutants, ReplyBeforeCopiesIsCaught) { expect_caught_in_cluster(Mutant::reply_before_copies); }
 TEST(Mutants, BlindCoordinatorIsCaught) { expect_caught_in_cluster(Mutant::blind_coordinator); }
-TEST(Mutants, UnaskedPromisesAreCaught) { expect_caught_in_cluster(Mutant::promises_unasked); }
+TEST(Mutants, UnaskedPromisesAreCaught) {
+  expect_caught_in_cluster(Mutant::promises_unasked, change_by_rivals);
+}
+TEST(Mutants, UnreadChangesOfOthersAreCaught) {
+  expect_caught_in_cluster(Mutant::anything_expected, change_by_rivals);
+}
 TEST(Mutants, GivenUpWriteAnsweredAsSettledIsCaught) {
   expect_caught_in_cluster(Mutant::settled_when_given_up);
 }

@@ -2,17 +2,16 @@
 // (DESIGN 8, read).
 //
 // check() asks as many other replicas of the key as R needs, the slot's coordinator before others,
-// whether they show the same versions: a digest of the versions' dots goes there, and an answer
+// whether they show the same versions: a digest (key_digests.h) goes there, and an answer
 // comes back that says "the same" or brings what the other one has. That is merged here; if the
 // other one lacked something of it, it is sent what is here, and only when it has it does the check
 // end. So whoever reads afterwards, anywhere, finds at least what this command saw. A replica that
 // does not answer is replaced by the next one; when there are too few, the check fails and the
 // command must not run. All checks that a turn sends to one replica are one message.
 //
-// Equal digests mean equal versions: a dot names one change of one key. A tombstone has a dot as
-// well; only who never heard of a key, has flushed or has reaped it, has none. Which of them it is
-// shows when it has taken in what is shown here: if it then still has nothing, it had seen all of
-// that and removed it, and it is removed here.
+// A replica that has no digest of the key never heard of it, has flushed or has reaped it. Which of
+// them it is shows when it has taken in what is shown here: if it then still has nothing, it had
+// seen all of that and removed it, and it is removed here.
 // Thread: the shard's. Units: microseconds.
 #pragma once
 
@@ -24,6 +23,7 @@
 
 #include "quorate/cluster/cluster_view.h"
 #include "quorate/cluster/peer_calls.h"
+#include "quorate/coordinator/key_digests.h"
 #include "quorate/coordinator/latency_histogram.h"
 #include "quorate/coordinator/replicator.h"
 #include "quorate/coordinator/shard_coordinator.h"
@@ -67,9 +67,6 @@ class QuorumReads {
   // Sends what the turn has asked.
   void end_turn();
 
-  // Of what a key shows here; 0 if nothing was ever heard of it but a flush. REQUIRES: resident or
-  // absent.
-  uint64_t digest(const object::Key& key) const;
   const Statistics& statistics() const { return statistics_; }
   // From a question to its answer, of each key.
   const LatencyHistogram& latency() const { return latency_; }
@@ -101,17 +98,16 @@ class QuorumReads {
   bool two_are_enough(uint16_t slot) const;
   void fail(const CheckRef& check);
   static void finish(const CheckRef& check, const runtime::Status& status);
-  uint64_t dot_digest(object::Dot dot) const;
   void serve(std::string_view body, cluster::PeerCalls::Reply reply);
 
   cluster::PeerCalls& calls_;
   ShardCoordinator& coordinator_;
   Replicator& replicator_;
   const object::ActorTable& actors_;
+  const KeyDigests& digests_;
   const QuorumReadSettings settings_;
   std::shared_ptr<const cluster::ClusterView> view_;
-  std::vector<Batch> batches_;                   // of this turn
-  mutable std::vector<uint64_t> actor_digests_;  // by handle
+  std::vector<Batch> batches_;  // of this turn
   Statistics statistics_;
   LatencyHistogram latency_;
 };

@@ -26,11 +26,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "quorate/cluster/cluster_view.h"
 #include "quorate/cluster/peer_calls.h"
 #include "quorate/coordinator/cluster_facts.h"
+#include "quorate/coordinator/key_digests.h"
 #include "quorate/coordinator/latency_histogram.h"
 #include "quorate/coordinator/replica_map.h"
 #include "quorate/coordinator/replication_window.h"
@@ -88,7 +90,8 @@ class Replicator final : public storage::ChangeObserver,
   static constexpr uint8_t kService = 1;
   // What became of changes that were to be applied; the answer to a message.
   // `unpromised`: applied, but another node may have changed the slot unbeknown to the sender.
-  enum class Verdict : uint8_t { applied, malformed, later, unpromised };
+  // `unexpected`: applied, but a key was not as the sender had it (expect()).
+  enum class Verdict : uint8_t { applied, malformed, later, unpromised, unexpected };
 
   struct Parts {
     runtime::Loop& loop;
@@ -115,6 +118,16 @@ class Replicator final : public storage::ChangeObserver,
   // What this turn changes in the slot was not preceded by a read: only replicas that keep their
   // promise count as copies of the turn.
   void rely(uint16_t slot);
+  // Runs `task`, which may change the key and follows a read of it, not a promise: only replicas on
+  // which the key is what it is here count as copies of the turn. Who else coordinates it and read
+  // the same must not get its copies, too. REQUIRES: the key is resident or absent.
+  template <typename Task>
+  void expect(const object::Key& key, Task&& task) {
+    if (map_ != nullptr) expected_ = {&key, digests_.of(key)};
+    std::forward<Task>(task)();
+    expected_ = {};
+  }
+  const KeyDigests& digests() const { return digests_; }
   uint64_t changes_made() const { return statistics_.changes_sent; }
 
   // storage::ChangeObserver
@@ -203,9 +216,16 @@ class Replicator final : public storage::ChangeObserver,
     }
   };
 
+  // A key that is about to be changed, and what it is until then.
+  struct Expected {
+    const object::Key* key = nullptr;
+    uint64_t digest = 0;
+  };
+
   ReplicationWindow::Peer peer_index(const object::NodeId& node);
   void serve(const object::NodeId& from, std::string_view body, cluster::PeerCalls::Reply reply);
   std::string begin_message(Peer& peer, uint64_t number) const;
+  void add_to_peers(const object::Change& change, const ReplicaMap::Group& group);
   void add_quorums(uint16_t number, std::vector<ReplicationWindow::Group>& quorums) const;
   void send(ReplicationWindow::Peer index, uint64_t turn);
   void ask(ReplicationWindow::Peer index, Sent& sent);
@@ -229,8 +249,10 @@ class Replicator final : public storage::ChangeObserver,
   ActorDirectory& directory_;
   Promises* const promises_;
   const ReplicatorSettings settings_;
+  const KeyDigests digests_;
   std::unique_ptr<ChangeIntake> intake_;
   repair::RecentDots recent_{settings_.recent_dots};
+  Expected expected_;
   uint64_t rounds_ = 0;
   std::shared_ptr<const ReplicaMap> map_;
   std::vector<ReplicationWindow::Peer> peer_of_;  // by the map's own numbers

@@ -9,7 +9,8 @@
 // it again in the meantime. Once it is promised, commands on its keys need only read from all that
 // promised. Before that they wait for a while: another node may still be at work as the
 // coordinator, until it learns of this one, and promises. Who waited long enough reads from a
-// quorum, and two may change a key at once.
+// quorum; if two change a key at once, the copies of one of them at most count
+// (Replicator::expect).
 //
 // A slot may be taken for settled that is not any more: nobody learns at once that it was suspected
 // itself. So copies of what was changed without a read count only where promises are kept: numbers
@@ -37,6 +38,10 @@ namespace quorate::coordinator {
 
 class SettledSlots {
  public:
+  // How long a slot is worth waiting for from when it was unsettled: until others have learned of a
+  // node that comes back and takes itself for the coordinator, which takes them up to a second.
+  static constexpr uint64_t kPatienceUs = 1'000'000;
+
   using Done = std::move_only_function<void(runtime::Status)>;
   // Nothing if there was no answer.
   using Promised = std::move_only_function<void(std::optional<SlotPromises::Answer>)>;
@@ -92,7 +97,6 @@ class SettledSlots {
   static constexpr unsigned kAtATimeMax = 1024;
   // Between attempts, first and at most: commands wait for what changes hands.
   static constexpr uint64_t kRetryFirstUs = 10'000, kRetryUs = 200'000;
-  static constexpr uint64_t kPatienceUs = 500'000;  // from when a slot was unsettled
 
   // A slot as it was when something began.
   struct Moment {

@@ -32,6 +32,7 @@
 
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,6 +62,9 @@ struct Change {
   std::string_view key{};  // empty for flushes
   std::string_view payload{};
   std::span<const Dot> superseded{};
+  // Not part of what the change means: for the receiver to compare with its own, a digest of what
+  // the key showed where and before the change was made. What goes into it is up to the two.
+  std::optional<uint64_t> expected{};
 };
 
 // What the change means. Fails if the payload of a delta or state is malformed. REQUIRES: not

@@ -105,12 +105,14 @@ void name_this_thread(const std::string& name) {
 }
 
 // EEVDF takes the runtime of an ordinary thread as the slice it asks for, and prefers short ones
-// when they wake (sched_setattr(2), kernel/sched/fair.c).
-void prefer_short_slices() {
-  constexpr uint64_t kSliceNs = 200'000;
+// when they wake; SCHED_BATCH never interrupts another thread by waking (sched_setattr(2),
+// sched(7), kernel/sched/fair.c).
+void schedule_this_thread(WakesUp when) {
+  constexpr uint64_t kShortSliceNs = 200'000;
   SchedulingAttributes attributes;
   if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
-  attributes.runtime_ns = kSliceNs;
+  attributes.policy = when == WakesUp::soon ? SCHED_OTHER : SCHED_BATCH;
+  attributes.runtime_ns = when == WakesUp::soon ? kShortSliceNs : 0;  // 0: the kernel's own
   syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 

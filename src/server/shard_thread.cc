@@ -71,7 +71,7 @@ ShardThread::~ShardThread() {
 void ShardThread::run() {
   thread_ = std::thread([this] {
     runtime::name_this_thread("shard-" + std::to_string(shard_));
-    runtime::prefer_short_slices();
+    runtime::schedule_this_thread(runtime::WakesUp::soon);
     store_->start_background();
     loop_->run();
   });
@@ -99,7 +99,11 @@ void ShardThread::accept_peer(int descriptor, unsigned keepalive_s) {
 void ShardThread::set_view(const std::shared_ptr<const redis::ClusterReplies>& view) {
   loop_->post([this, view] {
     engine_->set_cluster(view);
-    if (cluster_ != nullptr) cluster_->set_view(view->shared_view());
+    if (cluster_ == nullptr) return;
+    const bool was_alone = cluster_->alone();
+    cluster_->set_view(view->shared_view());
+    if (cluster_->alone() == was_alone) return;
+    runtime::schedule_this_thread(was_alone ? runtime::WakesUp::late : runtime::WakesUp::soon);
   });
 }
 

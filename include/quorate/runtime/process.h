@@ -30,9 +30,16 @@ std::string current_directory();
 std::string host_name();
 unsigned core_count();
 void name_this_thread(const std::string& name);
-// Asks the scheduler to let this thread run soon after it wakes, for a short while, rather than
-// late for long (Linux 6.12 and later; without effect before).
-void prefer_short_slices();
+enum class WakesUp : uint8_t {
+  // Soon, for a short while, rather than late for long (Linux 6.12 and later; else as any thread):
+  // what this thread waits for is not kept waiting by other work on its processor.
+  soon,
+  // When whoever has its processor has come to an end: by then there is more to do at once. For a
+  // thread that hears much from others on the same machine.
+  late,
+};
+// How the scheduler is to treat this thread. Refused, nothing changes.
+void schedule_this_thread(WakesUp when);
 // Lets the threads that wait for this thread's processor run first. Background work calls it every
 // few hundred microseconds: a kernel with a 4 ms tick would otherwise let it keep the processor
 // from a shard for that long, niceness or not.

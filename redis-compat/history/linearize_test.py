@@ -18,6 +18,7 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import cluster
+import join_test
 import linearize
 import slow_links
 
@@ -110,6 +111,19 @@ def pauses(server, pause_ms):
             thread.join()
 
 
+@contextlib.contextmanager
+def a_join(server, after_s):
+    """A node joins the cluster meanwhile. `server` is a cluster then; None: nobody joins."""
+    if server is None:
+        yield
+        return
+    timer = threading.Timer(after_s, server.join)
+    timer.start()
+    yield
+    timer.join()
+    join_test.wait_for(lambda: join_test.joined(server), "the newcomer is a member like the others")
+
+
 def run(arguments, directory):
     """Returns descriptions of what went wrong."""
     recording = directory / "history"
@@ -117,15 +131,16 @@ def run(arguments, directory):
     more = {"links": links} if links else {}
     with cluster.start_server(arguments, **more) as server, pauses(server, arguments.pause_ms):
         nodes = getattr(server, "addresses", [f"127.0.0.1:{server.port}"])
-        code = linearize.main(
-            [
-                *(f"--node={node}" for node in nodes),
-                f"--output={recording}",
-                f"--clients={arguments.clients}",
-                f"--keys={arguments.keys}",
-                f"--seconds={arguments.seconds}",
-            ]
-        )
+        with a_join(server if arguments.join else None, arguments.seconds / 3):
+            code = linearize.main(
+                [
+                    *(f"--node={node}" for node in nodes),
+                    f"--output={recording}",
+                    f"--clients={arguments.clients}",
+                    f"--keys={arguments.keys}",
+                    f"--seconds={arguments.seconds}",
+                ]
+            )
         if code != 0:
             return [f"the recorder failed\n{server.log_tail()}"]
     if links:
@@ -160,6 +175,7 @@ def main():
     parser.add_argument("--keys", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--delay-ms", type=float, default=0, help="of messages between nodes")
+    parser.add_argument("--join", action="store_true", help="one more node joins meanwhile")
     parser.add_argument("--pause-ms", type=float, default=0, help="of nodes, in turns")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="quorate-linearize-") as directory:

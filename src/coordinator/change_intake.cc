@@ -99,7 +99,7 @@ class ChangeIntake::Batch : public std::enable_shared_from_this<Batch> {
 
   runtime::Status apply(const object::Change& change, const object::Key& key) {
     if (change.expected && !runtime::mutant(runtime::Mutant::anything_expected)) {
-      as_expected_ = as_expected_ && intake_.digests_.of(key) == *change.expected;
+      as_expected_ = as_expected_ && intake_.digests_.of_versions(key) == *change.expected;
     }
     return intake_.apply(from_, change, key.hash);
   }

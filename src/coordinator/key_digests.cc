@@ -30,24 +30,32 @@ uint64_t KeyDigests::of(object::Dot dot) const {
   return mixed(by_actor_[actor] ^ (dot.n * 0x9e3779b97f4a7c15U));
 }
 
+uint64_t KeyDigests::versions_of(const storage::Entry& entry) const {
+  const bool tombstone = entry.form() == storage::Form::tombstone;
+  const bool rich =
+      entry.form() == storage::Form::encoded || (tombstone && !entry.payload().empty());
+  if (!rich) return tombstone ? 0 : of(entry.dot());
+  const auto object = object::Object::decode(entry.payload());
+  if (!object) return 0;
+  uint64_t digest = 0;
+  for (const object::Element& element : object->elements) {
+    for (const object::Version& version : element.versions) digest += of(version.dot);
+  }
+  return digest;
+}
+
 uint64_t KeyDigests::of(const object::Key& key) const {
   const storage::Entry* const entry = store_.find(key);
   if (entry == nullptr) return 0;
-  const bool tombstone = entry->form() == storage::Form::tombstone;
-  const bool rich =
-      entry->form() == storage::Form::encoded || (tombstone && !entry->payload().empty());
-  if (rich) {
-    const auto object = object::Object::decode(entry->payload());
-    if (!object) return 0;
-    uint64_t digest = 0;
-    for (const object::Element& element : object->elements) {
-      for (const object::Version& version : element.versions) digest += of(version.dot);
-    }
-    if (!object->elements.empty()) return digest;
-  }
+  if (const uint64_t versions = versions_of(*entry); versions != 0) return versions;
   // What a flush took is a tombstone on one replica, and nothing on another.
-  const bool flushed = tombstone && store_.flushes_cover(key.slot, key.db, entry->dot());
+  const bool flushed = store_.flushes_cover(key.slot, key.db, entry->dot());
   return flushed ? 0 : of(entry->dot());
+}
+
+uint64_t KeyDigests::of_versions(const object::Key& key) const {
+  const storage::Entry* const entry = store_.find(key);
+  return entry == nullptr ? 0 : versions_of(*entry);
 }
 
 }  // namespace quorate::coordinator

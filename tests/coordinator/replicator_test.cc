@@ -464,7 +464,7 @@ TEST_F(ReplicatorTest, ExpectsOnTheReplicaWhatWasReadHere) {
   ShardRig::Shard& shard = rig_.shards[0];
   uint64_t before = 0;
   shard.loop->post([&] {
-    before = replicator_->digests().of(rig_.key("a"));
+    before = replicator_->digests().of_versions(rig_.key("a"));
     replicator_->expect(rig_.key("a"), [&] {
       for (const char* const name : {"other", "a", "a"}) {
         KeyRef ref = shard.coordinator->keys().open(rig_.key(name));
@@ -496,7 +496,7 @@ TEST_F(ReplicatorTest, SaysWhetherAKeyWasAsExpected) {
   // Sent again, it meets itself.
   EXPECT_EQ(answer_to(begin_of(0, {}), change), Verdict::unexpected);
 
-  change.expected = replicator_->digests().of(rig_.key("key"));
+  change.expected = replicator_->digests().of_versions(rig_.key("key"));
   change.dot.n = 2;
   EXPECT_EQ(answer_to(begin_of(0, {}), change), Verdict::applied);
   set("key", "own");

@@ -23,8 +23,12 @@ class KeyDigests {
 
   // REQUIRES: the key is resident or absent.
   uint64_t of(const object::Key& key) const;
+  // The same, but 0 for all that has no version: where one replica has a tombstone, another may
+  // have flushed.
+  uint64_t of_versions(const object::Key& key) const;
 
  private:
+  uint64_t versions_of(const storage::Entry& entry) const;
   uint64_t of(object::Dot dot) const;
 
   const storage::ShardStore& store_;

@@ -123,7 +123,7 @@ class Replicator final : public storage::ChangeObserver,
   // the same must not get its copies, too. REQUIRES: the key is resident or absent.
   template <typename Task>
   void expect(const object::Key& key, Task&& task) {
-    if (map_ != nullptr) expected_ = {&key, digests_.of(key)};
+    if (map_ != nullptr) expected_ = {&key, digests_.of_versions(key)};
     std::forward<Task>(task)();
     expected_ = {};
   }

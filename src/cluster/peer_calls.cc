@@ -13,7 +13,7 @@ using object::NodeId;
 PeerCalls::PeerCalls(Parts parts, PeerLinksSettings settings)
     : loop_(parts.loop),
       directory_(parts.directory),
-      next_id_(parts.random.next()),
+      life_(parts.random.next()),
       links_(PeerLinks::Parts{parts.loop, parts.connector, parts.random, *this},
              std::move(settings)) {}
 
@@ -131,14 +131,21 @@ void PeerCalls::on_message(const NodeId& from, uint8_t type, std::string_view bo
   }
   const std::string_view rest = body.substr(body.size() - in.remaining());
   if (type == question) return serve_question(from, id, rest);
-  // Nobody answers what others were asked.
+  if (type == answered) return answered_by(from, id, rest);
+  if (answers_for_another(from, id)) return;
+  finish(id, std::unexpected(CallFailure::unknown_service));
+}
+
+void PeerCalls::answered_by(const NodeId& from, uint64_t id, std::string_view body) {
+  if (!answers_for_another(from, id)) finish(id, body);
+}
+
+// Nobody answers what others were asked.
+bool PeerCalls::answers_for_another(const NodeId& from, uint64_t id) {
   const auto at = open_.find(id);
-  if (at != open_.end() && at->second.to != from) {
-    ++statistics_.malformed;
-    return;
-  }
-  if (type == unknown) return finish(id, std::unexpected(CallFailure::unknown_service));
-  finish(id, rest);
+  if (at == open_.end() || at->second.to == from) return false;
+  ++statistics_.malformed;
+  return true;
 }
 
 void PeerCalls::serve_question(const NodeId& from, uint64_t id, std::string_view rest) {

@@ -7,8 +7,11 @@
 
 #include "quorate/coordinator/catch_up.h"
 #include "quorate/object/codec.h"
+#include "quorate/runtime/mutants.h"
 
 #include "coordinator/change_intake.h"
+#include "coordinator/change_message.h"
+#include "coordinator/early_answers.h"
 
 namespace quorate::coordinator {
 namespace {
@@ -17,6 +20,7 @@ using object::NodeId;
 using Group = ReplicationWindow::Group;
 using PeerIndex = ReplicationWindow::Peer;
 
+constexpr uint64_t kMessageNumbersMax = uint64_t{1} << 62;  // room to count on
 constexpr unsigned kQuestionsPerPace = 16, kPacesMax = 6;
 
 }  // namespace
@@ -36,19 +40,28 @@ Replicator::Replicator(Parts parts, ReplicatorSettings settings)
             ++statistics_.changes_applied;
             recent_.add(change, hash);
             if (promises_ != nullptr) promises_->applied(change, from);
-          })) {
+          })),
+      first_message_(calls_.life() % kMessageNumbersMax + 1) {
   calls_.serve(kService, [this](const NodeId& from, std::string_view body,
                                 cluster::PeerCalls::Reply reply) { serve(from, body, reply); });
 }
 
 Replicator::~Replicator() = default;
 
+Replicator::Peer::Peer(const NodeId& node, const object::ActorTable& actors, ShardCoordinator& of)
+    : id(node),
+      answers(std::make_unique<EarlyAnswers>(of)),
+      kept(std::make_unique<KeptMessages>()),
+      changes(actors) {}
+
+Replicator::Peer::~Peer() = default;
+
 // ---- own changes
 
 PeerIndex Replicator::peer_index(const NodeId& node) {
   const auto at = std::ranges::find_if(peers_, [&](const auto& peer) { return peer->id == node; });
   if (at != peers_.end()) return static_cast<PeerIndex>(at - peers_.begin());
-  peers_.push_back(std::make_unique<Peer>(node, actors_));
+  peers_.push_back(std::make_unique<Peer>(node, actors_, coordinator_));
   peers_.back()->missed_to = window_.last_turn();
   return static_cast<PeerIndex>(peers_.size() - 1);
 }
@@ -57,6 +70,8 @@ void Replicator::set_map(std::shared_ptr<const ReplicaMap> map) {
   for (const uint16_t number : std::exchange(turn_groups_, {})) {
     add_quorums(number, quorums_before_);
   }
+  for (const auto& peer : peers_) peer->answers->take_back_turn();
+  map_since_ = turn_of_last_change();
   map_ = std::move(map);
   groups_ = map_->groups;
   const auto own_number = [this](PeerIndex& peer) { peer = peer_index(map_->peers[peer]); };
@@ -119,7 +134,9 @@ void Replicator::rely(uint16_t slot) {
 
 void Replicator::end_turn(uint64_t position) {
   for (const auto& peer : peers_) {
-    if (peer->changes.empty()) peer->relied.clear();
+    if (!peer->changes.empty()) continue;
+    peer->relied.clear();
+    peer->answers->take_back_turn();
   }
   if (turn_groups_.empty() && quorums_before_.empty()) return;
   std::vector<Group> groups = std::exchange(quorums_before_, {});
@@ -136,16 +153,22 @@ void Replicator::end_turn(uint64_t position) {
     if (!peers_[peer]->changes.empty()) send(peer, turn);
   }
   watch_deadline();
+  watch_answers();
 }
 
 void Replicator::send(PeerIndex index, uint64_t turn) {
   Peer& peer = *peers_[index];
   const bool relies = !peer.relied.empty();
-  const uint64_t number = relies ? promises_->number_of(peer.id) : 0;
-  if (relies && number == 0) window_.refused(index, turn);
-  Sent sent{turn, loop_.clock().monotonic_us(), number, begin_message(peer, number), false, false};
+  const uint64_t promise = relies ? promises_->number_of(peer.id) : 0;
+  const bool counts = !relies || promise != 0;
+  if (!counts) window_.refused(index, turn);
+  if (!counts || !answers_may_leave(peer)) peer.answers->take_back_turn();
+  const uint64_t now = loop_.clock().monotonic_us();
+  Sent sent{turn, now, promise, begin_message(peer, turn, promise, counts), false, false};
   peer.changes.finish(sent.body);
+  peer.last_turn = turn;
   if (peer.silent) return;
+  if (peer.answers->any_in_turn()) peer.answers->left(turn, now);
   peer.sent_bytes += sent.body.size();
   peer.sent.push_back(std::move(sent));
   if (peer.sent_bytes > settings_.unacknowledged_bytes_max) {
@@ -155,14 +178,19 @@ void Replicator::send(PeerIndex index, uint64_t turn) {
 }
 
 // What precedes the batch.
-std::string Replicator::begin_message(Peer& peer, uint64_t number) const {
-  std::string body;
-  object::ByteWriter out(body);
-  out.varint(number);
-  out.varint(number == 0 ? 0 : peer.relied.size());
-  if (number != 0) {
-    for (const uint16_t slot : peer.relied) out.varint(slot);
+std::string Replicator::begin_message(Peer& peer, uint64_t turn, uint64_t promise, bool counts) {
+  ChangeMessage message;
+  message.promise = promise;
+  if (promise != 0) message.relied.swap(peer.relied);
+  if (counts) {
+    const uint64_t since = std::min(window_.first_open(), turn);
+    message.place = {first_message_ + turn, first_message_ + peer.last_turn,
+                     first_message_ + since};
   }
+  message.answers = peer.answers->encoded();
+  std::string body;
+  encode_head(message, body);
+  if (promise != 0) message.relied.swap(peer.relied);  // its memory is kept
   peer.relied.clear();
   return body;
 }
@@ -185,21 +213,31 @@ void Replicator::answered(PeerIndex index, uint64_t turn, cluster::PeerCalls::An
       answer && answer->size() == 1 ? static_cast<Verdict>(answer->front()) : Verdict::later;
   switch (verdict) {
     case Verdict::unpromised:
+      peer.answers->take_back(turn);
       window_.refused(index, turn);
       if (promises_ != nullptr) promises_->broken_by(peer.id, at->promise);
       acknowledged(index, *at);
       return release_settled();
     case Verdict::unexpected:
+      peer.answers->take_back(turn);
       window_.refused(index, turn);
       acknowledged(index, *at);
       return release_settled();
     case Verdict::applied:
+      peer.answers->given(turn);
       return acknowledged(index, *at);
+    case Verdict::unanswered:
+      peer.answers->take_back(turn);
+      acknowledged(index, *at);
+      return release_settled();
     case Verdict::malformed:
-      return fall_behind(index, "it cannot read them");
+      fall_behind(index, "it cannot read them");
+      return release_settled();
     case Verdict::later:
       break;
   }
+  peer.answers->take_back(turn);
+  release_settled();
   retry_later(index);
 }
 
@@ -285,6 +323,7 @@ void Replicator::fall_behind(PeerIndex index, const char* why) {
   peer.missed_to = UINT64_MAX;
   peer.sent.clear();
   peer.sent_bytes = 0;
+  peer.answers->take_back_all();
   begin_round(index);
 }
 
@@ -381,31 +420,85 @@ void Replicator::watch_deadline() {
   });
 }
 
+// ---- early answers
+
+bool Replicator::may_leave(const NodeId& to, uint16_t slot) const {
+  const uint16_t number = map_ == nullptr ? ReplicaMap::kNoGroup : map_->group_of_slot[slot];
+  if (number == ReplicaMap::kNoGroup || coordinator_.syncs_always()) return false;
+  const auto& quorums = groups_[number].quorums;
+  // While a member comes, a copy there is one of a quorum only.
+  if (quorums.size() != 1 || !quorums[0].own || quorums[0].others.needed != 1) return false;
+  return std::ranges::any_of(quorums[0].others.peers, [&](PeerIndex index) {
+    const Peer& peer = *peers_[index];
+    return peer.id == to && !peer.silent && !peer.changes.empty();
+  });
+}
+
+void Replicator::leave(const NodeId& to, EarlyAnswer answer) {
+  peers_[peer_index(to)]->answers->add(std::move(answer));
+}
+
+// What is not the turn's own question: whether all that the answers speak of is settled or was sent
+// to the node.
+bool Replicator::answers_may_leave(const Peer& peer) const {
+  if (!peer.answers->any_in_turn()) return true;
+  return !peer.silent && window_.first_open() > map_since_ &&
+         !window_.given_up(peer.answers->begin(), coordinator_.store().journal().end_position());
+}
+
+void Replicator::watch_answers() {
+  if (answers_deadline_ != nullptr) return;
+  uint64_t first_us = UINT64_MAX;
+  for (const auto& peer : peers_) first_us = std::min(first_us, peer->answers->first_left_us());
+  if (first_us == UINT64_MAX) return;
+  const uint64_t now = loop_.clock().monotonic_us();
+  const uint64_t due_us = first_us + settings_.early_answer_us;
+  answers_deadline_ = loop_.start_timer(due_us - std::min(due_us, now), 0, [this] {
+    const auto timer = std::move(answers_deadline_);
+    const uint64_t until_us = loop_.clock().monotonic_us() - settings_.early_answer_us;
+    for (const auto& peer : peers_) peer->answers->take_back_until(until_us);
+    release_settled();
+    watch_answers();
+  });
+}
+
+// `answers` is as in a message.
+void Replicator::give_answers(const NodeId& from, std::string_view answers) {
+  object::ByteReader in(answers);
+  while (in.ok() && in.remaining() > 0) {
+    const uint64_t id = in.fixed64();
+    const std::string_view answer = in.sized();
+    if (in.ok()) calls_.answered_by(from, id, answer);
+  }
+}
+
 // ---- changes of others
 
 void Replicator::serve(const NodeId& from, std::string_view body, cluster::PeerCalls::Reply reply) {
-  object::ByteReader in(body);
-  const uint64_t number = in.varint();
-  const uint64_t count = in.varint();
-  std::vector<uint16_t> slots;
-  for (uint64_t i = 0; i < count && in.ok(); ++i) {
-    const uint64_t slot = in.varint();
-    if (slot >= object::kSlots) in.reject();
-    slots.push_back(static_cast<uint16_t>(slot));
-  }
   const auto answer = [reply](Verdict verdict) {
     const char byte = static_cast<char>(verdict);
     reply({&byte, 1});
   };
-  if (!in.ok()) {
+  const auto message = decode_message(body);
+  if (!message) {
     ++statistics_.refused;
     return answer(Verdict::malformed);
   }
-  const bool kept = number == 0 || (promises_ != nullptr && promises_->kept(from, number, slots));
-  take(from, body.substr(body.size() - in.remaining()), [answer, kept](Verdict verdict) {
-    const bool taken = verdict == Verdict::applied || verdict == Verdict::unexpected;
-    answer(taken && !kept ? Verdict::unpromised : verdict);
-  });
+  const bool kept =
+      message->promise == 0 ||
+      (promises_ != nullptr && promises_->kept(from, message->promise, message->relied));
+  take(from, message->batch,
+       [this, from, answer, kept, place = message->place,
+        answers = std::string(message->answers)](Verdict verdict) {
+         if (verdict != Verdict::applied && verdict != Verdict::unexpected) return answer(verdict);
+         const bool counts = kept && verdict == Verdict::applied;
+         const bool all = counts && peers_[peer_index(from)]->kept->note(place);
+         if (all || runtime::mutant(runtime::Mutant::early_answer_unkept)) {
+           give_answers(from, answers);
+         }
+         if (!kept) return answer(Verdict::unpromised);
+         answer(counts && !all && !answers.empty() ? Verdict::unanswered : verdict);
+       });
 }
 
 void Replicator::take(const NodeId& from, std::string_view batch, Taken done) {
@@ -419,6 +512,7 @@ void Replicator::apply(const NodeId& from, std::string_view batch,
       case Verdict::applied:
       case Verdict::unpromised:
       case Verdict::unexpected:
+      case Verdict::unanswered:
         return done(Applied::yes);
       case Verdict::malformed:
         return done(Applied::malformed);
@@ -431,16 +525,18 @@ void Replicator::apply(const NodeId& from, std::string_view batch,
 Replicator::Statistics Replicator::statistics() const {
   Statistics all = statistics_;
   all.refused += intake_->refused();
+  for (const auto& peer : peers_) {
+    all.answers_left += peer->answers->count_given();
+    all.answers_taken_back += peer->answers->count_taken_back();
+  }
   return all;
 }
 
 void Replicator::push(const NodeId& to, std::string_view batch,
                       std::move_only_function<void(bool applied)> done) {
   std::string body;
-  object::ByteWriter out(body);
-  out.varint(0);
-  out.varint(0);
-  out.raw(batch);
+  encode_head({}, body);
+  body.append(batch);
   calls_.call(to, kService, body, settings_.write_timeout_us,
               [done = std::move(done)](cluster::PeerCalls::Answer answer) mutable {
                 done(answer && answer->size() == 1 &&

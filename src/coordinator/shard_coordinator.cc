@@ -38,6 +38,11 @@ void ShardCoordinator::after_turn(runtime::Executor& receiver, runtime::Task tas
   held_.push_back({store_.journal().end_position(), &receiver, std::move(task)});
 }
 
+void ShardCoordinator::after(uint64_t position, runtime::Executor& receiver, runtime::Task task) {
+  const auto at = std::ranges::upper_bound(held_, position, {}, &Held::position);
+  held_.insert(at, {position, &receiver, std::move(task)});
+}
+
 void ShardCoordinator::after_journal(runtime::Task task) {
   journal_waiters_.emplace_back(store_.journal().end_position(), std::move(task));
 }

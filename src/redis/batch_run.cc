@@ -6,6 +6,8 @@
 
 #include "quorate/coordinator/shard_cluster.h"
 
+#include "redis/peer_requests.h"
+
 namespace quorate::redis {
 namespace {
 
@@ -162,15 +164,29 @@ void BatchRun::one_ended() {
 }
 
 void BatchRun::end_in_cluster(runtime::Task ended) {
-  auto answer = [this, ended = std::move(ended),
-                 end = engine_.store().journal().end_position()]() mutable {
+  const uint64_t end = engine_.store().journal().end_position();
+  auto answer = [this, ended = std::move(ended), end]() mutable {
     uncertain_ = engine_.shard_cluster()->replicator().window().given_up(begin_, end);
     if (!needs_.empty()) return wait_for_own_quorums(std::move(ended));
     receiver_->post(std::move(ended));
   };
+  if (may_leave_early()) {
+    const std::string bytes = encode_replies(*this);
+    return engine_.shard_cluster()->replicator().leave(
+        asker_->to(), {asker_->id(), bytes, begin_, end, std::move(answer)});
+  }
   const bool all_need_less = std::ranges::all_of(extents_, &Reply::needs_less);
   if (all_need_less) return engine_.coordinator().after_journal(std::move(answer));
   engine_.coordinator().after_turn(engine_.loop(), std::move(answer));
+}
+
+bool BatchRun::may_leave_early() const {
+  if (!asker_ || !needs_.empty()) return false;
+  const coordinator::Replicator& replicator = engine_.shard_cluster()->replicator();
+  for (size_t i = 0; i < size(); ++i) {
+    if (!replicator.may_leave(asker_->to(), request(i).keys[0].slot)) return false;
+  }
+  return true;
 }
 
 void BatchRun::wait_for_own_quorums(runtime::Task ended) {

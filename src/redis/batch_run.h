@@ -10,10 +10,12 @@
 //
 // Replies wait for W copies: the cluster's, which is one position of the journal for all of them
 // (ShardCoordinator::answerable), and the request's own, which CopyWaits counts; for that alone if
-// it is less.
+// it is less. Replies to another node may leave earlier, with the changes (Replicator, early
+// answers); `ended` is not called then.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -43,6 +45,8 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   size_t size() const { return requests_.size(); }
   // REQUIRES: sealed.
   const Request& request(size_t i) const { return requests_.request(i); }
+  // Another node has asked for all of it.
+  void set_asker(const cluster::PeerCalls::Reply& asker) { asker_ = asker; }
   // `ended` must not own this, which lives until it was called. REQUIRES: something was added, and
   // all keys are of the engine's shard.
   void start(runtime::Executor& receiver, runtime::Task ended);
@@ -69,6 +73,7 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   bool has_own_quorum(size_t i) const;
   void one_ended();
   void end_in_cluster(runtime::Task ended);
+  bool may_leave_early() const;
   void wait_for_own_quorums(runtime::Task ended);
 
   ShardEngine& engine_;
@@ -83,6 +88,7 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   coordinator::CopyWaits::Needs needs_;  // of changes with a W of their own …
   std::vector<uint32_t> changed_by_;     // … which these requests made
   uint64_t turn_ = 0;                    // of the last of them
+  std::optional<cluster::PeerCalls::Reply> asker_;
   runtime::Executor* receiver_ = nullptr;
   runtime::Task ended_;
 };

@@ -84,18 +84,21 @@ bool decode_requests(std::string_view question, BatchRun& run) {
   return in.ok() && run.size() > 0;
 }
 
+std::string encode_replies(const BatchRun& run) {
+  std::string answer;
+  object::ByteWriter writer(answer);
+  for (size_t i = 0; i < run.size(); ++i) writer.sized(run.reply(i));
+  return answer;
+}
+
 void serve_peer_requests(ShardEngine& engine, cluster::PeerCalls& calls) {
   calls.serve(kRequestService, [&engine](const object::NodeId&, std::string_view question,
                                          cluster::PeerCalls::Reply reply) {
     const auto run = std::make_shared<BatchRun>(engine);
     if (!decode_requests(question, *run)) return;
     engine.statistics().peer_commands += run->size();
-    run->start(engine.loop(), [run = run.get(), reply] {
-      std::string answer;
-      object::ByteWriter writer(answer);
-      for (size_t i = 0; i < run->size(); ++i) writer.sized(run->reply(i));
-      reply(answer);
-    });
+    run->set_asker(reply);
+    run->start(engine.loop(), [run = run.get(), reply] { reply(encode_replies(*run)); });
   });
 }
 

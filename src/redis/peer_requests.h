@@ -38,6 +38,8 @@ std::optional<Request> decode_request(object::ByteReader& in, ShardEngine& engin
                                       std::vector<std::string_view>& args);
 // Adds the requests of a question to `run`. False if it is malformed; `run` is not to be started.
 bool decode_requests(std::string_view question, BatchRun& run);
+// The answer. REQUIRES: all have run.
+std::string encode_replies(const BatchRun& run);
 
 // Serves the requests of other nodes.
 void serve_peer_requests(ShardEngine& engine, cluster::PeerCalls& calls);

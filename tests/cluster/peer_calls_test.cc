@@ -147,6 +147,32 @@ TEST_F(PeerCallsTest, TheDeadlineEndsWhatNobodyAnswers) {
   EXPECT_EQ(one.calls->open_calls(), 0U);
 }
 
+// In a message that is none of its replies.
+TEST_F(PeerCallsTest, AnAnswerMayComeByAnotherWay) {
+  Host& one = add(1);
+  Host& two = add(2);
+  one.ask(2, kLater, "a", 10 * kSecond);
+  one.ask(2, kLater, "b", 10 * kSecond);
+  world_.run_for(kSecond);
+  ASSERT_EQ(two.held.size(), 2U);
+  EXPECT_EQ(two.held[0].to(), id_of(1));
+  one.loop->post([&] {
+    one.calls->answered_by(id_of(3), two.held[0].id(), "of who was not asked");
+    one.calls->answered_by(id_of(2), two.held[0].id() + 2, "to nothing");
+    one.calls->answered_by(id_of(2), two.held[0].id(), "early");
+    one.calls->answered_by(id_of(2), two.held[0].id(), "twice");
+  });
+  two.loop->post([&] { two.held[1]("reply"); });
+  world_.run_for(kSecond);
+  two.loop->post([&] { two.held[0]("late"); });
+  one.loop->post([&] { one.calls->answered_by(id_of(2), two.held[1].id(), "late"); });
+  world_.run_for(kSecond);
+  EXPECT_THAT(one.results, testing::UnorderedElementsAre("a: early", "b: reply"));
+  EXPECT_EQ(one.calls->statistics().malformed, 1U);
+  EXPECT_EQ(one.calls->statistics().late, 4U);
+  EXPECT_EQ(one.calls->open_calls(), 0U);
+}
+
 TEST_F(PeerCallsTest, WhatCannotHaveArrivedIsToldApart) {
   Host& one = add(1);
   one.ask(2, kEcho, "nobody there");

@@ -62,7 +62,7 @@ ClusterHistory::ClusterHistory(uint64_t seed, ClusterHistoryOptions options)
       random_(runtime::make_seeded_random(seed * 31 + 7)),
       cluster_(seed, options.nodes, options.quorum, {options.link_delay}, options.joins),
       nodes_(options.nodes) {
-  cluster_.options().policy = storage::SyncPolicy::always;
+  cluster_.options().policy = options_.policy;
 }
 
 void ClusterHistory::run() {

@@ -24,6 +24,7 @@ struct ClusterHistoryOptions {
   unsigned keys = 3;
   size_t operations = 1500;
   Delay link_delay = {0, 5'000};
+  storage::SyncPolicy policy = storage::SyncPolicy::always;
   bool pauses = false;   // nodes stand still, shorter than it takes to suspect them
   bool crashes = false;  // one node at a time crashes and comes back
   // One node at a time does not see the others. Then clients only read and SET: what a node that is

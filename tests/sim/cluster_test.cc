@@ -16,6 +16,7 @@
 namespace quorate::sim {
 namespace {
 
+using coordinator::Replicator;
 using redis::bulk;
 using redis::integer;
 using redis::kOk;
@@ -107,6 +108,80 @@ TEST(Cluster, PipelinesKeepTheOrderOfEachKey) {
   cluster.world().run_until([&] { return wire->to_client.size() >= replies.size(); },
                             cluster.world().now_us() + SimCluster::kPatienceUs);
   EXPECT_EQ(wire->to_client, replies);
+}
+
+Replicator::Statistics changes_of(SimCluster& cluster, unsigned node) {
+  return cluster.node(node).shards()[0].cluster->replicator().statistics();
+}
+
+// Who asks is a replica itself: its own copy is what the answer waits for.
+TEST(Cluster, AForwardedChangeIsAnsweredWithItsCopy) {
+  constexpr uint64_t kTripUs = 5'000;
+  SimCluster cluster(17, 3, {}, {.delay = {kTripUs, kTripUs}});
+  ASSERT_NO_FATAL_FAILURE(cluster.start());
+  cluster.world().run_for(5'000'000);
+  for (int i = 0; i < 30; ++i) {
+    const std::string key = key_of(i);
+    const unsigned home = cluster.coordinator_of(0, key);
+    for (unsigned through = 0; through < 3; ++through) {
+      const uint64_t begin = cluster.world().now_us();
+      ASSERT_EQ(cluster.run(through, {"INCR", key}), integer(through + 1));
+      const uint64_t took_us = cluster.world().now_us() - begin;
+      // There and back either way.
+      EXPECT_GE(took_us, 2 * kTripUs) << i << " " << home << through;
+      EXPECT_LT(took_us, 2 * kTripUs + kTripUs / 2) << i << " " << home << through;
+    }
+  }
+  cluster.world().run_for(1'000'000);
+  uint64_t left = 0;
+  for (unsigned node = 0; node < 3; ++node) left += changes_of(cluster, node).answers_left;
+  EXPECT_EQ(left, 60U);
+}
+
+// A pipeline through one node, whose keys are coordinated everywhere; more than one turn is on its
+// way at any time.
+TEST(Cluster, AnswersThatLeaveEarlyKeepTheirOrder) {
+  SimCluster cluster(18, 3, {}, {.delay = {100, 2'000}});
+  ASSERT_NO_FATAL_FAILURE(cluster.start());
+  cluster.world().run_for(5'000'000);
+  constexpr int kConnections = 5, kRounds = 100;
+  std::vector<std::shared_ptr<redis::Wire>> wires;
+  std::vector<std::string> expected(kConnections);
+  for (int i = 0; i < kConnections; ++i) wires.push_back(cluster.connect(0));
+  for (int round = 0; round < kRounds; ++round) {
+    for (int i = 0; i < kConnections; ++i) {
+      const std::string key = key_of(round % 7) + "-" + std::to_string(i);
+      SimNode::send(*wires[i], redis::encode_request({"INCR", key}) +
+                                   redis::encode_request({"SET", key + "x", "v"}));
+      expected[i] += integer(round / 7 + 1) + kOk;
+    }
+    cluster.world().run_for(300);
+  }
+  cluster.world().run_for(1'000'000);
+  for (int i = 0; i < kConnections; ++i) EXPECT_EQ(wires[i]->to_client, expected[i]) << i;
+  uint64_t left = 0, taken_back = 0;
+  for (unsigned node = 1; node < 3; ++node) {
+    left += changes_of(cluster, node).answers_left;
+    taken_back += changes_of(cluster, node).answers_taken_back;
+  }
+  EXPECT_GT(left, 100U);
+  EXPECT_LT(taken_back, left / 10);
+}
+
+TEST(Cluster, NoAnswerLeavesEarlyUnlessOneMoreCopyIsEnough) {
+  for (const cluster::Quorum quorum : {cluster::Quorum{3, 1, 3}, cluster::Quorum{3, 3, 1}}) {
+    SimCluster cluster(19, 3, quorum);
+    ASSERT_NO_FATAL_FAILURE(cluster.start());
+    cluster.world().run_for(5'000'000);
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_EQ(cluster.run(i % 3, {"SET", key_of(i), "v"}), kOk);
+      if (quorum.write != 3) continue;
+      for (unsigned node = 0; node < 3; ++node) EXPECT_TRUE(holds(cluster, node, key_of(i)));
+    }
+    for (unsigned node = 0; node < 3; ++node) {
+      EXPECT_EQ(changes_of(cluster, node).answers_left, 0U);
+    }
+  }
 }
 
 // Of five nodes three hold a key, and two have to ask them.
@@ -300,6 +375,21 @@ TEST(Cluster, OneOfTwoCoordinatorsAtMostGetsItsCopies) {
   }
   EXPECT_GE(keys, 10 * count);
   EXPECT_GE(by_one, keys / 2);  // neither only if both are overtaken on the way
+}
+
+// Also if it is the third one that asks, and gives the answer itself.
+TEST(Cluster, NoAnswerLeavesEarlyToWhoCountsForARival) {
+  const auto [first, count] = Seeds::from_environment(5);
+  unsigned keys = 0;
+  uint64_t early = 0;
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    const RivalChanges changes = let_rivals_change(seed, RivalAskedBy::the_third);
+    EXPECT_EQ(changes.by_both, 0U) << "seed " << seed;
+    keys += changes.keys;
+    early += changes.early;
+  }
+  EXPECT_GE(keys, 10 * count);
+  EXPECT_GE(early, count) << "some come before the rival";
 }
 
 uint64_t checks(SimCluster& cluster) {

@@ -110,13 +110,19 @@ constexpr int kCaught = 42;
 }
 
 // Two nodes coordinate a key at once.
-[[noreturn]] void change_by_rivals(Mutant mutant, uint64_t seeds) {
+[[noreturn]] void change_by_rivals(Mutant mutant, uint64_t seeds, RivalAskedBy by) {
   runtime::selected_mutant = mutant;
   spdlog::set_level(spdlog::level::off);
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
-    if (let_rivals_change(seed).by_both != 0) ::_exit(kCaught);
+    if (let_rivals_change(seed, by).by_both != 0) ::_exit(kCaught);
   }
   ::_exit(0);
+}
+[[noreturn]] void change_by_rivals(Mutant mutant, uint64_t seeds) {
+  change_by_rivals(mutant, seeds, RivalAskedBy::itself);
+}
+[[noreturn]] void forward_to_a_rival(Mutant mutant, uint64_t seeds) {
+  change_by_rivals(mutant, seeds, RivalAskedBy::the_third);
 }
 
 using RunHistories = void (*)(Mutant, uint64_t);
@@ -170,6 +176,10 @@ TEST(Mutants, UnreadChangesOfOthersAreCaught) {
 }
 TEST(Mutants, GivenUpWriteAnsweredAsSettledIsCaught) {
   expect_caught_in_cluster(Mutant::settled_when_given_up);
+}
+
+TEST(Mutants, EarlyAnswerWithoutCopiesIsCaught) {
+  expect_caught_in_cluster(Mutant::early_answer_unkept, forward_to_a_rival);
 }
 
 TEST(Mutants, NoneFailsNothing) {

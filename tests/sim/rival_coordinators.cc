@@ -7,14 +7,14 @@
 namespace quorate::sim {
 namespace {
 
-constexpr unsigned kOne = 0, kOther = 1;
+constexpr unsigned kOne = 0, kOther = 1, kThird = 2;
 constexpr uint64_t kSecond = 1'000'000;
 
 bool ok(const redis::Wire& wire) { return wire.to_client == "+OK\r\n"; }
 
 }  // namespace
 
-RivalChanges let_rivals_change(uint64_t seed) {
+RivalChanges let_rivals_change(uint64_t seed, RivalAskedBy by) {
   SimCluster cluster(seed, 3, {}, {.delay = {50, 3000}});
   cluster.start();
   cluster.world().run_for(3 * kSecond);
@@ -26,13 +26,22 @@ RivalChanges let_rivals_change(uint64_t seed) {
     const bool rivals =
         cluster.coordinator_of(kOne, key) == kOne && cluster.coordinator_of(kOther, key) == kOther;
     if (!rivals) continue;
-    const auto one = cluster.connect(kOne), other = cluster.connect(kOther);
+    const auto connect = [&](unsigned rival) {
+      const bool forwarded =
+          by == RivalAskedBy::the_third && cluster.coordinator_of(kThird, key) == rival;
+      return cluster.connect(forwarded ? kThird : rival);
+    };
+    const auto one = connect(kOne), other = connect(kOther);
     SimNode::send(*one, redis::encode_request({"SET", key, "one", "NX"}));
     SimNode::send(*other, redis::encode_request({"SET", key, "other", "NX"}));
     cluster.world().run_for(3 * kSecond);
     ++changes.keys;
     changes.by_one += ok(*one) != ok(*other) ? 1 : 0;
     changes.by_both += ok(*one) && ok(*other) ? 1 : 0;
+  }
+  for (const unsigned rival : {kOne, kOther}) {
+    const auto& replicator = cluster.node(rival).shards()[0].cluster->replicator();
+    changes.early += replicator.statistics().answers_left;
   }
   return changes;
 }

@@ -6,7 +6,8 @@
 // (its connection ended, the deadline passed, or it does not seem well any more). A service answers
 // when it can, from a later turn if it likes; an answer that comes after the caller gave up is
 // dropped. Questions to one node arrive in the order in which they were asked as long as its
-// connection lasts; answers come in any order.
+// connection lasts; answers come in any order. An answer may also come by another way than the
+// reply, inside of a question of the node that was asked: whichever is first ends the call.
 //
 // Bodies of questions and answers are the services' own matter. Who does not know a service answers
 // so, and the caller is told: two releases share a cluster. Thread: that of the loop. Units:
@@ -79,6 +80,9 @@ class PeerCalls final : private PeerLinksOwner {
   class Reply {
    public:
     void operator()(std::string_view body) const { calls_->answer(to_, id_, body); }
+    // Who asked, and what answered_by() there needs.
+    const object::NodeId& to() const { return to_; }
+    uint64_t id() const { return id_; }
 
    private:
     friend class PeerCalls;
@@ -106,11 +110,16 @@ class PeerCalls final : private PeerLinksOwner {
   // `done` may be called before this returns, with not_sent.
   void call(const object::NodeId& to, uint8_t service, std::string_view body, Patience patience,
             Done done);
+  // The answer of a node to the question of that id, by another way than its reply: all is as if
+  // that had come. Dropped if nobody waits for it any more, or another node was asked.
+  void answered_by(const object::NodeId& from, uint64_t id, std::string_view body);
   // The node has stopped being healthy: questions that wait for it only while it is have no_answer.
   void give_up_on(const object::NodeId& node);
   // At the end of each turn: one write for each node.
   void flush() { links_.flush(); }
 
+  // Random, other than that of earlier lives.
+  uint64_t life() const { return life_; }
   size_t open_calls() const { return open_.size(); }
   const Statistics& statistics() const { return statistics_; }
 
@@ -134,6 +143,7 @@ class PeerCalls final : private PeerLinksOwner {
   void on_down(const object::NodeId& node, const std::string& reason) override;
 
   void serve_question(const object::NodeId& from, uint64_t id, std::string_view rest);
+  bool answers_for_another(const object::NodeId& from, uint64_t id);
   void answer(const object::NodeId& to, uint64_t id, std::string_view body);
   // `service`: the byte of a question, nothing of others.
   bool send(const object::NodeId& to, Type type, uint64_t id, std::string_view service,
@@ -148,7 +158,8 @@ class PeerCalls final : private PeerLinksOwner {
   // In the order of asking. Numbers begin anywhere, so that an answer to an earlier life is not
   // taken for one to this.
   boost::unordered_flat_map<uint64_t, Open> open_;
-  uint64_t next_id_;
+  const uint64_t life_;
+  uint64_t next_id_ = life_;
   std::string message_;  // being put together
   std::unique_ptr<runtime::Timer> timer_;
   uint64_t watched_us_ = UINT64_MAX;  // when it is due

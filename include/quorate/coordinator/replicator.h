@@ -13,8 +13,31 @@
 // comparing clocks (catch_up.h). It is behind() until it says that it has. Every replica is asked
 // that when a life of this node begins: what the last one had not yet sent is gone.
 //
-// A message: number of the promise that the sender relies on (0: none), count of slots that it does
-// so for, those slots, a batch of changes (object/change.h).
+// Early answers. A command that another node forwarded here is answered when W copies are known. If
+// that node is a replica of its slot and W is 2, its own copy is what the answer waits for: it can
+// give the answer itself as soon as it has the changes, and saves two messages. So the message that
+// brings it the changes of a turn carries the answers to its questions whose last command has run
+// in this turn. When exactly:
+// - Every key of the question is of a slot of which the asker is another replica and whose changes
+//   need one copy beside the own one, in one list of replicas: not while a member comes. The own
+//   one is the journal's as durably as it will be: not under appendfsync always, where that comes
+//   later. No command has a W of its own.
+// - What the answer may speak of are changes of the keys' slots, made here up to this turn. Those
+//   of turns before the first that is not settled have their copies, or never will; if one of
+//   the latter was made while the question was under way, the answer is not carried. Those of later
+//   turns were all sent to the asker, under the map of this turn: which of them it has, it knows
+//   itself. A message says where it stands among those to this node (MessagePlace), and the asker
+//   gives answers only if it has, durably and as copies that count, all messages from that first
+//   turn up to this one. Then each of these turns has its W copies, whatever is known of them here.
+// - A message is a copy that counts if its promise was kept, should it rely on one, and if all keys
+//   that it changes were as expected. One key that was not: none of its answers is given.
+// The verdict tells: `applied` says that answers were given, all others that they were not. Unless
+// they were, the answer is sent the usual way: as soon as it may be by the rules above, and after
+// the verdict, but not later than early_answer_us after the message (that of a replica that must
+// load a key first may take long, and another copy counts as well). So an answer may come twice;
+// PeerCalls drops the second.
+//
+// A message: change_message.h.
 //
 // Thread: the shard's. Units: bytes, microseconds.
 #pragma once
@@ -49,6 +72,7 @@ struct ReplicatorSettings {
   uint64_t write_timeout_us = 2'000'000;
   uint64_t answer_timeout_us = 30'000'000;             // then a message is sent again
   uint64_t retry_us = 200'000;                         // when a replica cannot be reached
+  uint64_t early_answer_us = 20'000;                   // for who asked to give an answer itself
   size_t unacknowledged_bytes_max = size_t{64} << 20;  // for each replica
   uint64_t catch_up_us = 1'000'000;                    // between questions to who fell behind
   size_t recent_dots = repair::RecentDots::kCapacity;
@@ -81,6 +105,9 @@ class Promises {
 };
 
 class ChangeIntake;
+class EarlyAnswers;
+class KeptMessages;
+struct MessagePlace;
 
 class Replicator final : public storage::ChangeObserver,
                          public WriteBarrier,
@@ -91,7 +118,8 @@ class Replicator final : public storage::ChangeObserver,
   // What became of changes that were to be applied; the answer to a message.
   // `unpromised`: applied, but another node may have changed the slot unbeknown to the sender.
   // `unexpected`: applied, but a key was not as the sender had it (expect()).
-  enum class Verdict : uint8_t { applied, malformed, later, unpromised, unexpected };
+  // `unanswered`: applied, but the answers that the message carries were not given.
+  enum class Verdict : uint8_t { applied, malformed, later, unpromised, unexpected, unanswered };
 
   struct Parts {
     runtime::Loop& loop;
@@ -106,6 +134,16 @@ class Replicator final : public storage::ChangeObserver,
     uint64_t messages_sent = 0, messages_resent = 0;
     uint64_t refused = 0;  // messages of peers that could not be applied
     uint64_t fell_behind = 0, caught_up = 0;
+    uint64_t answers_left = 0;        // to who asked, and given by that
+    uint64_t answers_taken_back = 0;  // and sent from here
+  };
+  // An answer to a question of another node that may leave with its changes.
+  struct EarlyAnswer {
+    uint64_t id = 0;         // of the question (PeerCalls::Reply)
+    std::string_view bytes;  // the answer
+    // Journal positions between which its commands have run.
+    uint64_t begin = 0, end = 0;
+    runtime::Task usual;  // sends it from here, on the loop; is called once, or destroyed
   };
 
   // Serves kService from now on. REQUIRES: the parts outlive it.
@@ -129,6 +167,12 @@ class Replicator final : public storage::ChangeObserver,
   }
   const KeyDigests& digests() const { return digests_; }
   uint64_t changes_made() const { return statistics_.changes_sent; }
+
+  // Whether an answer about the slot may leave with this turn's message to the node (above).
+  bool may_leave(const object::NodeId& to, uint16_t slot) const;
+  // REQUIRES: may_leave() for each slot that the answer is about, in this turn, after its commands
+  // have run.
+  void leave(const object::NodeId& to, EarlyAnswer answer);
 
   // storage::ChangeObserver
   void changed(const object::Change& change) override;
@@ -195,12 +239,15 @@ class Replicator final : public storage::ChangeObserver,
     bool acknowledged = false;
   };
   struct Peer {
-    Peer(const object::NodeId& node, const object::ActorTable& actors)
-        : id(node), changes(actors) {}
+    Peer(const object::NodeId& node, const object::ActorTable& actors, ShardCoordinator& of);
+    ~Peer();
     object::NodeId id{};
-    object::ChangeWriter changes;  // of this turn
-    std::vector<uint16_t> relied;  // slots of this turn, some repeatedly
-    std::deque<Sent> sent;         // in order, the first not acknowledged
+    std::unique_ptr<EarlyAnswers> answers;
+    std::unique_ptr<KeptMessages> kept;  // of its messages
+    uint64_t last_turn = 0;              // in which something was changed that it holds
+    object::ChangeWriter changes;        // of this turn
+    std::vector<uint16_t> relied;        // slots of this turn, some repeatedly
+    std::deque<Sent> sent;               // in order, the first not acknowledged
     size_t sent_bytes = 0;
     bool behind = false;
     bool silent = false;     // behind, and told nothing
@@ -224,7 +271,10 @@ class Replicator final : public storage::ChangeObserver,
 
   ReplicationWindow::Peer peer_index(const object::NodeId& node);
   void serve(const object::NodeId& from, std::string_view body, cluster::PeerCalls::Reply reply);
-  std::string begin_message(Peer& peer, uint64_t number) const;
+  std::string begin_message(Peer& peer, uint64_t turn, uint64_t promise, bool counts);
+  bool answers_may_leave(const Peer& peer) const;
+  void give_answers(const object::NodeId& from, std::string_view answers);
+  void watch_answers();
   void add_to_peers(const object::Change& change, const ReplicaMap::Group& group);
   void add_quorums(uint16_t number, std::vector<ReplicationWindow::Group>& quorums) const;
   void send(ReplicationWindow::Peer index, uint64_t turn);
@@ -254,7 +304,9 @@ class Replicator final : public storage::ChangeObserver,
   repair::RecentDots recent_{settings_.recent_dots};
   Expected expected_;
   uint64_t rounds_ = 0;
+  const uint64_t first_message_;  // less than the number of each
   std::shared_ptr<const ReplicaMap> map_;
+  uint64_t map_since_ = 0;                        // the last turn with changes under an earlier one
   std::vector<ReplicationWindow::Peer> peer_of_;  // by the map's own numbers
   std::vector<ReplicaMap::Group> groups_;         // the map's, in own numbers
   std::vector<std::unique_ptr<Peer>> peers_;      // all there ever were
@@ -264,7 +316,7 @@ class Replicator final : public storage::ChangeObserver,
   std::vector<ReplicationWindow::Group> quorums_before_;  // … under maps before
   unsigned needed_max_ = kWriteQuorumOfCluster - 1;
   Heard heard_;
-  std::unique_ptr<runtime::Timer> deadline_;
+  std::unique_ptr<runtime::Timer> deadline_, answers_deadline_;
   Statistics statistics_;
   LatencyHistogram latency_;
   std::deque<uint64_t> opened_us_;  // of turns that are not settled

@@ -81,6 +81,9 @@ class ShardCoordinator {
 
   // Posts `task` to `receiver` when everything this shard has changed so far may be answered for.
   void after_turn(runtime::Executor& receiver, runtime::Task task);
+  // The same for what was changed up to a position of the journal; if that may be answered for
+  // already, with the next release_held().
+  void after(uint64_t position, runtime::Executor& receiver, runtime::Task task);
   // Calls `task` here when the journal has everything this shard has changed so far, as durably as
   // appendfsync says; other nodes are not waited for.
   void after_journal(runtime::Task task);

@@ -27,6 +27,7 @@ enum class Mutant : uint8_t {
   promises_unasked,       // copies count although another node may have changed the slot
   anything_expected,      // … although another node has changed the key since it was read
   settled_when_given_up,  // a write that ran out of time is answered as if it had its copies
+  early_answer_unkept,    // who asked gives an answer without having all changes, or a promise kept
   // No mistake, but rare luck: what must hold of keys with equal hashes is seen only with many.
   hashes_collide,
 };

@@ -1,9 +1,10 @@
 // Whole nodes that become a cluster over real sockets, in one process.
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <thread>
 
 #include "quorate/cluster/peer_handshake.h"
 #include "quorate/server/node.h"
@@ -55,13 +56,15 @@ class RunningNode {
   RunningNode(const RunningNode&) = delete;
   RunningNode& operator=(const RunningNode&) = delete;
   ~RunningNode() {
-    if (thread_.joinable()) ask(config_.port, "SHUTDOWN NOSAVE", "never");
-    if (thread_.joinable()) thread_.join();
+    // A node that is just starting again hears nobody: it is asked until it ends.
+    while (running_.valid() && running_.wait_for(std::chrono::seconds(0)) != kEnded) {
+      ask(config_.port, "SHUTDOWN NOSAVE", "never", kShutdownPatienceUs);
+    }
     std::filesystem::remove_all(config_.dir);
   }
 
   void run() {
-    thread_ = std::thread([this] {
+    running_ = std::async(std::launch::async, [this] {
       std::vector<ClusterSeed> meetings;
       for (bool again = true; again;) {
         auto node = Node::start({config_, "", {}, "0.0.0", std::move(meetings)});
@@ -90,8 +93,11 @@ class RunningNode {
   unsigned restarts() const { return restarts_; }
 
  private:
+  static constexpr std::future_status kEnded = std::future_status::ready;
+  static constexpr uint64_t kShutdownPatienceUs = 500'000;
+
   Config config_;
-  std::thread thread_;
+  std::future<void> running_;
   std::atomic<unsigned> restarts_{0};
 };
 

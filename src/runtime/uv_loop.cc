@@ -160,8 +160,10 @@ class UvLoopImpl final : public UvLoop {
     uv_check_start(&check_, [](uv_check_t* h) {
       auto* self = static_cast<UvLoopImpl*>(h->data);
       if (std::exchange(self->posted_here_, false)) self->drain();
+      if (self->polls_again()) return;
       self->end_turn();
     });
+    uv_idle_init(&loop_, &poll_again_);
     // Timers run before the poll phase: their effects leave at once, not a poll later.
     uv_prepare_init(&loop_, &prepare_);
     prepare_.data = this;
@@ -177,6 +179,7 @@ class UvLoopImpl final : public UvLoop {
     uv_close(reinterpret_cast<uv_handle_t*>(&wake_), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&idle_), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&check_), nullptr);
+    uv_close(reinterpret_cast<uv_handle_t*>(&poll_again_), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), nullptr);
     turn_end_ = nullptr;
     uv_run(&loop_, UV_RUN_DEFAULT);
@@ -208,6 +211,7 @@ class UvLoopImpl final : public UvLoop {
     return std::make_unique<UvTimer>(&loop_, delay_us, repeat_us, std::move(task), timers_fired_);
   }
   void set_turn_end(Task hook) override { turn_end_ = std::move(hook); }
+  void set_gathering(bool on) override { gathers_ = on; }
   uint64_t turn_us() const override {
     const uint64_t began = clock_.monotonic_us();
     return read_clock_us(CLOCK_MONOTONIC) - began;
@@ -253,6 +257,16 @@ class UvLoopImpl final : public UvLoop {
     for (Task& task : batch_) task();
     batch_.clear();
   }
+  // Whether the turn goes on with a second poll, which does not wait.
+  bool polls_again() {
+    polled_again_ = gathers_ && !polled_again_;
+    if (polled_again_) {
+      uv_idle_start(&poll_again_, [](uv_idle_t* /*active: libuv does not wait*/) {});
+    } else {
+      uv_idle_stop(&poll_again_);
+    }
+    return polled_again_;
+  }
   void end_turn() {
     if (turn_end_) turn_end_();
     clock_.end_turn();
@@ -265,6 +279,8 @@ class UvLoopImpl final : public UvLoop {
   uv_poll_t wake_{};
   uv_idle_t idle_{};
   bool posted_here_ = false;  // before this turn: its end takes it
+  bool gathers_ = false, polled_again_ = false;
+  uv_idle_t poll_again_{};
   uv_check_t check_{};
   uv_prepare_t prepare_{};
   TaskStack tasks_;

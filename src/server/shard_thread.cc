@@ -104,6 +104,7 @@ void ShardThread::set_view(const std::shared_ptr<const redis::ClusterReplies>& v
     cluster_->set_view(view->shared_view());
     if (cluster_->alone() == was_alone) return;
     runtime::schedule_this_thread(was_alone ? runtime::WakesUp::late : runtime::WakesUp::soon);
+    loop_->set_gathering(was_alone);
   });
 }
 

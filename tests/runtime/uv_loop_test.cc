@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <gtest/gtest.h>
 #include <string>
 #include <sys/socket.h>
@@ -62,6 +63,65 @@ TEST(UvLoop, EndsEachTurnWithTheHook) {
             events.begin() + at("second"))
       << "a task posted from a turn runs in a later one";
   EXPECT_EQ(events.back(), "end");
+}
+
+// One end of a pair of sockets in a loop; bytes written to the other end are heard here.
+class HeardSocket : public StreamHandler {
+ public:
+  HeardSocket(UvLoop& loop, std::function<void()> on_heard) : on_heard_(std::move(on_heard)) {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends.data()), 0);
+    other_end_ = ends[1];
+    stream_ = *loop.adopt_socket(ends[0], 0);
+    stream_->start(*this);
+  }
+  HeardSocket(const HeardSocket&) = delete;
+  HeardSocket& operator=(const HeardSocket&) = delete;
+  ~HeardSocket() override { ::close(other_end_); }
+
+  void say_something() const { EXPECT_EQ(::write(other_end_, "x", 1), 1); }
+  std::span<char> read_buffer() override { return buffer_; }
+  void on_read(size_t /*size*/) override { on_heard_(); }
+  void on_drained() override {}
+  void on_closed() override {}
+
+ private:
+  std::function<void()> on_heard_;
+  int other_end_ = -1;
+  std::array<char, 16> buffer_{};
+  std::unique_ptr<Stream> stream_;
+};
+
+// What is heard through one socket writes to another: the events of the two, and the ends of turns.
+std::vector<std::string> events_of_two_sockets(bool gathering) {
+  const auto loop = UvLoop::make();
+  std::vector<std::string> events;
+  loop->set_turn_end([&] {
+    if (!events.empty()) events.emplace_back("end");
+  });
+  loop->set_gathering(gathering);
+  HeardSocket caused(*loop, [&] {
+    events.emplace_back("caused");
+    loop->stop();
+  });
+  HeardSocket cause(*loop, [&] {
+    events.emplace_back("cause");
+    caused.say_something();
+  });
+  cause.say_something();
+  loop->run();
+  loop->set_turn_end(nullptr);
+  return events;
+}
+
+TEST(UvLoop, GathersWhatArrivesWhileItHandlesAPoll) {
+  const auto plain = events_of_two_sockets(false);
+  ASSERT_GE(plain.size(), 4U);
+  EXPECT_EQ(plain[1], "end") << "each poll is a turn";
+  const auto gathered = events_of_two_sockets(true);
+  ASSERT_GE(gathered.size(), 3U);
+  EXPECT_EQ(std::vector(gathered.begin(), gathered.begin() + 3),
+            (std::vector<std::string>{"cause", "caused", "end"}));
 }
 
 TEST(UvLoop, TimersRepeatUntilDestroyed) {

@@ -41,6 +41,10 @@ class UvLoop : public Loop, public Connector {
   // Runs turns until stop(). Queued tasks that were posted before stop() still run.
   virtual void run() = 0;
   virtual void stop() = 0;
+  // Whether a turn also takes what arrived while its first poll was handled, without waiting for
+  // it: fewer and larger turns where more threads than cores talk to each other. Off at first.
+  // Thread: the loop's, or any before run().
+  virtual void set_gathering(bool on) = 0;
 
   virtual Result<std::unique_ptr<Listener>> listen_tcp(const std::string& host, uint16_t port,
                                                        int backlog, AcceptHandler on_accept) = 0;

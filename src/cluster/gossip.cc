@@ -22,6 +22,7 @@ constexpr unsigned kFirstExchanges = 3;
 constexpr size_t kRelaysMax = 1024;
 // A timer that is so late says that this loop stood still and has answers to read.
 constexpr uint64_t kLatenessUs = 100'000;
+constexpr unsigned kDoubtedAsked = 4;  // times, before who is doubted is suspected
 // Lists that still differ this long after the last change here will not become equal by themselves.
 constexpr uint64_t kDigestPatienceUs = 3'000'000;
 
@@ -42,6 +43,7 @@ class GossipOfMembers final : public Gossip {
 
   void start() override;
   void receive(const NodeId& from, std::string_view bytes) override;
+  void doubt(const NodeId& member) override;
   void exchange_with(const NodeId& peer) override { send_list(peer, Kind::exchange); }
   void announce(const Member& record) override;
   void announce(const Setting& record) override;
@@ -59,6 +61,11 @@ class GossipOfMembers final : public Gossip {
     NodeId target{};
     uint64_t sequence = 0;  // 0: none under way
     unsigned nacks_due = 0;
+  };
+  struct Doubt {
+    uint64_t sequence = 0;  // of its probe; 0: it has answered
+    uint64_t due_us = 0;
+    TimerHandle timer;
   };
   struct Relay {  // a probe for someone else
     NodeId asker{};
@@ -79,6 +86,8 @@ class GossipOfMembers final : public Gossip {
   // ---- probing
   void probe_next();
   void conclude_probe(bool stalled);
+  void ask_doubted(const NodeId& member);
+  void conclude_doubt(const NodeId& member);
   void ask_others(uint64_t sequence);
   const NodeId* next_target();
   void relay(const NodeId& asker, const GossipMessage& message);
@@ -130,6 +139,7 @@ class GossipOfMembers final : public Gossip {
   uint64_t sequence_ = 0;
   unsigned health_ = 0;
   boost::unordered_flat_map<uint64_t, Relay> relays_;  // by our sequence
+  boost::unordered_flat_map<NodeId, Doubt, NodeIdHash> doubts_;
   boost::unordered_flat_map<NodeId, Suspicion, NodeIdHash> suspicions_;
   uint64_t list_changed_us_ = 0;
   uint64_t compared_us_ = 0;
@@ -151,6 +161,7 @@ void GossipOfMembers::take_up(const Member& member) {
   std::erase(others_, member.id);
   beliefs_.forget(member.id);
   suspicions_.erase(member.id);
+  doubts_.erase(member.id);
   if (probe_.target == member.id) probe_.sequence = 0;
 }
 
@@ -277,6 +288,42 @@ void GossipOfMembers::conclude_probe(bool stalled) {
   keep_rounds();
 }
 
+// Its time passes also after an answer: one doubt at a time.
+void GossipOfMembers::doubt(const NodeId& member) {
+  const bool in_question = beliefs_.watches(member) && liveness(member) == Liveness::alive;
+  if (!in_question || doubts_.contains(member)) return;
+  const uint64_t patience_us = settings_.doubt_timeout_us * (health_ + 1);
+  doubts_[member] = {++sequence_, now_us() + patience_us, nullptr};
+  ask_doubted(member);
+}
+
+// Several times: who is just starting again hears only the last.
+void GossipOfMembers::ask_doubted(const NodeId& member) {
+  Doubt& doubt = doubts_[member];
+  const uint64_t now = now_us();
+  if (now >= doubt.due_us) return conclude_doubt(member);
+  const uint64_t pause_us = settings_.doubt_timeout_us / kDoubtedAsked * (health_ + 1);
+  doubt.timer = after(std::min(pause_us, doubt.due_us - now), [this, member] {
+    const TimerHandle timer = std::move(doubts_[member].timer);
+    ask_doubted(member);
+  });
+  if (doubt.sequence == 0) return;
+  send(member, {Kind::probe, doubt.sequence, member, 0, {}});
+  for (const NodeId& peer : pick(settings_.indirect_probes, member, Liveness::alive)) {
+    send(peer, {Kind::probe_request, doubt.sequence, member, 0, {}});
+  }
+}
+
+void GossipOfMembers::conclude_doubt(const NodeId& member) {
+  const Doubt doubt = std::move(doubts_[member]);
+  doubts_.erase(member);
+  if (doubt.sequence == 0 || liveness(member) != Liveness::alive) return;
+  ++statistics_.probes_failed;
+  if (now_us() > doubt.due_us + kLatenessUs) return change_health(1);
+  hear(LivenessRumor{member, Liveness::suspected, beliefs_.belief(member).incarnation, self_});
+  keep_rounds();
+}
+
 void GossipOfMembers::relay(const NodeId& asker, const GossipMessage& message) {
   if (relays_.size() >= kRelaysMax || !beliefs_.watches(message.target)) return;
   const uint64_t sequence = ++sequence_;
@@ -299,6 +346,9 @@ void GossipOfMembers::take_ack(uint64_t sequence) {
   if (sequence == probe_.sequence && sequence != 0) {
     probe_ = {};
     return change_health(-1);
+  }
+  for (auto& [member, doubt] : doubts_) {
+    if (doubt.sequence == sequence && sequence != 0) doubt.sequence = 0;
   }
   const auto at = relays_.find(sequence);
   if (at == relays_.end()) return;
@@ -388,6 +438,8 @@ void GossipOfMembers::receive(const NodeId& from, std::string_view bytes) {
     return;
   }
   ++statistics_.received;
+  const auto doubted = doubts_.find(from);
+  if (doubted != doubts_.end()) doubted->second.sequence = 0;
   hear(from, *message);
 }
 

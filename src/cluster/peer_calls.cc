@@ -46,9 +46,11 @@ void PeerCalls::call(const NodeId& to, uint8_t service, std::string_view body, P
     ++statistics_.not_sent;
     return done(std::unexpected(CallFailure::not_sent));
   }
-  const uint64_t deadline_us = loop_.clock().monotonic_us() + patience.timeout_us;
-  open_.emplace(id, Open{to, deadline_us, up, patience.ends_with_health, std::move(done)});
+  const uint64_t now = loop_.clock().monotonic_us();
+  const uint64_t deadline_us = now + patience.timeout_us;
+  open_.emplace(id, Open{to, now, deadline_us, up, patience.ends_with_health, std::move(done)});
   watch(deadline_us);
+  watch_silence();
 }
 
 // Also of those that wait for a connection: they may still leave.
@@ -119,10 +121,33 @@ void PeerCalls::give_up_late_ones() {
   for (const uint64_t id : late) finish(id, std::unexpected(CallFailure::no_answer));
 }
 
+void PeerCalls::watch_silence() {
+  constexpr uint64_t kLookUs = kSilenceUs / 4;
+  if (silence_ != nullptr) return;
+  silence_ = loop_.start_timer(kLookUs, 0, [this] {
+    const auto timer = std::move(silence_);
+    find_silent_ones();
+    if (!open_.empty()) watch_silence();
+  });
+}
+
+void PeerCalls::find_silent_ones() {
+  const uint64_t now = loop_.clock().monotonic_us();
+  std::vector<NodeId> silent;
+  for (const auto& [id, open] : open_) {
+    if (now < open.asked_us + kSilenceUs) continue;
+    const auto heard = heard_us_.find(open.to);
+    if (heard != heard_us_.end() && now < heard->second + kSilenceUs) continue;
+    if (std::ranges::find(silent, open.to) == silent.end()) silent.push_back(open.to);
+  }
+  for (const NodeId& node : silent) directory_.on_silent(node);
+}
+
 // ---- serving
 
 void PeerCalls::on_message(const NodeId& from, uint8_t type, std::string_view body) {
   if (type != question && type != answered && type != unknown) return;  // of a later release
+  heard_us_[from] = loop_.clock().monotonic_us();
   object::ByteReader in(body);
   const uint64_t id = in.fixed64();
   if (!in.ok()) {

@@ -43,6 +43,7 @@ class MapMaker {
       if (peer_of_[place] == kNew) {
         peer_of_[place] = static_cast<Peer>(map_->peers.size());
         map_->peers.push_back(view_.member(place).id);
+        map_->down.push_back(!view_.member(place).healthy());
       }
       others.push_back(peer_of_[place]);
     }

@@ -68,15 +68,32 @@ void ReplicationWindow::give_up(Turn& turn) {
 void ReplicationWindow::refused(Peer peer, uint64_t number) {
   if (number < first_ || number >= first_ + turns_.size()) return;
   Turn& turn = turns_[number - first_];
-  bool too_few = false;
   for (Open& group : turn.groups) {
     const auto at = std::ranges::find(group.silent, peer);
     if (at == group.silent.end()) continue;
     group.silent.erase(at);
-    too_few = too_few || group.silent.size() < group.missing;
+    group.refused = true;
   }
-  if (too_few) give_up(turn);
+  const auto lost = [&](const Open& group) { return hopeless(group); };
+  if (std::ranges::any_of(turn.groups, lost)) give_up(turn);
   settle();
+}
+
+void ReplicationWindow::set_down(Peer peer, bool down) {
+  if (peer >= down_.size()) down_.resize(peer + 1);
+  down_[peer] = down;
+  if (!down) return;
+  for (Turn& turn : turns_) {
+    const auto lost = [&](const Open& group) { return hopeless(group); };
+    if (std::ranges::any_of(turn.groups, lost)) give_up(turn);
+  }
+  settle();
+}
+
+bool ReplicationWindow::hopeless(const Open& group) const {
+  if (!group.refused) return false;
+  const auto up = [&](Peer peer) { return peer >= down_.size() || !down_[peer]; };
+  return static_cast<size_t>(std::ranges::count_if(group.silent, up)) < group.missing;
 }
 
 bool ReplicationWindow::given_up(uint64_t after, uint64_t end) const {

@@ -81,11 +81,13 @@ void Replicator::set_map(std::shared_ptr<const ReplicaMap> map) {
       std::ranges::for_each(quorum.others.peers, own_number);
     }
   }
-  for (const NodeId& node : map_->peers) {
-    const PeerIndex peer = peer_index(node);
+  for (size_t i = 0; i < map_->peers.size(); ++i) {
+    const PeerIndex peer = peer_index(map_->peers[i]);
+    window_.set_down(peer, map_->down[i]);
     if (peers_[peer]->round == 0) begin_round(peer);
   }
   in_turn_.assign(groups_.size(), 0);
+  release_settled();
 }
 
 // A group's quorums, as this turn's changes need them.

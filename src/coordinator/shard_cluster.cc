@@ -34,6 +34,7 @@ constexpr uint64_t kPromiseTimeoutUs = 2'000'000;
 ShardCluster::ShardCluster(Parts parts, Settings settings)
     : coordinator_(parts.coordinator),
       shards_(settings.shards),
+      on_silent_(std::move(settings.on_silent)),
       calls_(cluster::PeerCalls::Parts{parts.loop, parts.connector, parts.random, *this},
              with_lane(std::move(settings.links), settings.shard, settings.shards)),
       promises_(SlotPromises::Parts{parts.loop, parts.random, parts.actors,

@@ -74,6 +74,7 @@ class ClusterControlImpl final : public ClusterControl,
   void accept(std::unique_ptr<runtime::Stream> stream) override;
   void end_turn() override;
   void transferred(unsigned shard, uint64_t ring_digest) override;
+  void doubt(const NodeId& node) override { gossip_->doubt(node); }
   std::vector<ClusterSeed> meetings() const override { return meetings_.of_commands(); }
   const MemberList& members() const override { return gossip_->members(); }
   const std::shared_ptr<const cluster::ClusterView>& view() const override { return view_; }
@@ -515,10 +516,10 @@ void ClusterControlImpl::on_message(const NodeId& from, uint8_t type, std::strin
 }
 
 void ClusterControlImpl::on_down(const NodeId& node, const std::string& reason) {
-  if (!reason.starts_with(cluster::kRefusedPrefix)) {
-    return spdlog::debug("No connection to node {}: {}", name_of(node), reason);
-  }
-  if (refusals_.is_news(name_of(node) + reason)) {
+  gossip_->doubt(node);
+  const bool refused = reason.starts_with(cluster::kRefusedPrefix);
+  if (!refused) spdlog::debug("No connection to node {}: {}", name_of(node), reason);
+  if (refused && refusals_.is_news(name_of(node) + reason)) {
     spdlog::warn("Node {}: {}", name_of(node), reason);
   }
 }
@@ -550,8 +551,7 @@ std::string ClusterControlImpl::name_of(const NodeId& node) const {
 void ClusterControlImpl::members_changed() {
   list_changed_ = true;
   if (!started_ || leaving_ || !belongs(settings_.node)) return;
-  const bool alone = members().size() == 1;
-  if (std::exchange(was_alone_, alone) && !alone) join();
+  if (std::exchange(was_alone_, members().size() == 1) && !was_alone_) join();
   agree_on_seed();
   go_on_joining();
 }

@@ -275,10 +275,14 @@ runtime::Status NodeImpl::open_shards() {
                              commands_,
                              *this,
                              {},
+                             {},
                              {}};
   shared.peers = data_links_settings(config, identity_);
   shared.transferred = [this](unsigned shard, uint64_t ring) {
     loop_->post([this, shard, ring] { cluster_->transferred(shard, ring); });
+  };
+  shared.doubted = [this](const object::NodeId& node) {
+    loop_->post([this, node] { cluster_->doubt(node); });
   };
   const object::ActorId actor = *identity_.actors.find(identity_.actor());
   for (unsigned i = 0; i < threads; ++i) {

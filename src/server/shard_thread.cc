@@ -51,6 +51,7 @@ void ShardThread::join_peers(const Shared& shared, const storage::ShardStore::Sh
   settings.on_transferred = [shard = shape.shard, transferred = shared.transferred](uint64_t ring) {
     transferred(shard, ring);
   };
+  settings.on_silent = shared.doubted;
   cluster_ = std::make_unique<coordinator::ShardCluster>(
       coordinator::ShardCluster::Parts{*loop_, *loop_, *random_, *coordinator_, actors_->table(),
                                        *actors_},

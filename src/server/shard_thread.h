@@ -34,6 +34,8 @@ class ShardThread {
     std::optional<cluster::PeerLinksSettings> peers;  // nothing: this node is always alone
     // On the shard's thread: it is done with the stage of joining under that ring.
     std::function<void(unsigned shard, uint64_t ring_digest)> transferred;
+    // On the shard's thread: that node does not answer it.
+    std::function<void(const object::NodeId& node)> doubted;
   };
 
   static runtime::Result<std::unique_ptr<ShardThread>> make(

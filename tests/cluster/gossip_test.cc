@@ -117,6 +117,32 @@ TEST(Gossip, ACrashedNodeIsSuspectedByAllAndThenDead) {
   }
 }
 
+TEST(Gossip, WhoIsDoubtedAndDoesNotAnswerIsSuspectedAtOnce) {
+  for (const unsigned nodes : {3U, kMany}) {
+    GossipCluster cluster(nodes, true, 11);
+    cluster.start_all();
+    cluster.world().run_for(10 * kSecond);
+    cluster.crash(1);
+    for (int again = 0; again < 3; ++again) cluster.gossip(0).doubt(GossipCluster::id(1));
+    cluster.world().run_for(kSecond / 2);
+    EXPECT_EQ(cluster.gossip(0).liveness(GossipCluster::id(1)), Liveness::suspected) << nodes;
+    EXPECT_EQ(cluster.gossip(0).statistics().probes_failed, 1U);
+  }
+}
+
+TEST(Gossip, WhoAnswersIsDoubtedInVain) {
+  GossipCluster cluster(10, true, 12);
+  cluster.start_all();
+  for (unsigned i = 0; i < 100; ++i) {
+    cluster.gossip(i % 10).doubt(GossipCluster::id((i + 1) % 10));
+    cluster.world().run_for(kSecond / 10);
+  }
+  cluster.gossip(0).doubt(GossipCluster::id(99));  // nobody knows it
+  cluster.world().run_for(kSecond);
+  EXPECT_EQ(cluster.events().suspected, 0U);
+  EXPECT_EQ(cluster.gossip(0).health(), 0U);
+}
+
 TEST(Gossip, ANodeThatComesBackIsAliveForAll) {
   GossipCluster cluster(10, true, 6);
   cluster.start_all();

@@ -63,6 +63,7 @@ struct Host final : PeerDirectory {
     return NodeAddress{sim::SimNetwork::ip(of[0]), 6379, kPort};
   }
   runtime::Status judge(const PeerHello&) override { return {}; }
+  void on_silent(const NodeId& of) override { silences += of == id_of(2) ? 1 : 0; }
 
   void ask(unsigned to, uint8_t service, const std::string& body, Patience patience = kSecond) {
     loop->post([=, this] {
@@ -85,6 +86,7 @@ struct Host final : PeerDirectory {
   std::unique_ptr<PeerCalls> calls;
   std::vector<std::string> seen, results;
   std::vector<PeerCalls::Reply> held;
+  int silences = 0;  // of node 2
 };
 
 class PeerCallsTest : public testing::Test {
@@ -171,6 +173,24 @@ TEST_F(PeerCallsTest, AnAnswerMayComeByAnotherWay) {
   EXPECT_EQ(one.calls->statistics().malformed, 1U);
   EXPECT_EQ(one.calls->statistics().late, 4U);
   EXPECT_EQ(one.calls->open_calls(), 0U);
+}
+
+TEST_F(PeerCallsTest, ItIsToldOfWhoLeavesQuestionsWaitingAndSaysNothing) {
+  Host& one = add(1);
+  Host& two = add(2);
+  one.ask(2, kEcho, "hello");
+  world_.run_for(10 * PeerCalls::kSilenceUs);
+  EXPECT_EQ(one.silences, 0) << "no question waits";
+  one.ask(2, kSilent, "never answered", 10 * kSecond);
+  for (int i = 0; i < 8; ++i) {
+    two.ask(1, kEcho, "it lives");
+    world_.run_for(PeerCalls::kSilenceUs / 2);
+  }
+  EXPECT_EQ(one.silences, 0) << "it says other things";
+  world_.run_for(PeerCalls::kSilenceUs / 2);
+  EXPECT_EQ(one.silences, 0);
+  world_.run_for(PeerCalls::kSilenceUs);
+  EXPECT_GT(one.silences, 0);
 }
 
 TEST_F(PeerCallsTest, WhatCannotHaveArrivedIsToldApart) {

@@ -117,6 +117,25 @@ TEST(ReplicationWindow, GivesUpATurnForWhichTooFewCanCount) {
   EXPECT_EQ(window.turns_given_up(), 2U);
 }
 
+TEST(ReplicationWindow, WaitsForNobodyWhoIsDownOnceAnotherRefused) {
+  ReplicationWindow window;
+  const std::vector<Group> groups = {{{0, 1}, 1}};
+  for (const uint64_t end : {10, 20, 30}) window.open(end, groups, kNever);
+  window.refused(0, 1);
+  EXPECT_EQ(window.settled(), 0) << "the other one may have it yet";
+  window.set_down(1, true);
+  EXPECT_TRUE(window.given_up(0, 10));
+  EXPECT_EQ(window.settled(), 10) << "nobody refused the second: its deadline ends it";
+  window.refused(0, 2);
+  EXPECT_TRUE(window.given_up(10, 20));
+  window.set_down(1, false);
+  window.refused(0, 3);
+  EXPECT_FALSE(window.given_up(20, 30));
+  window.acknowledged(1, 3);
+  EXPECT_EQ(window.settled(), ReplicationWindow::kNothingOpen);
+  EXPECT_EQ(window.turns_given_up(), 2U);
+}
+
 TEST(ReplicationWindow, IgnoresWordOfTurnsThatNeverWere) {
   ReplicationWindow window;
   const std::vector<Group> groups = {{{0}, 1}};

@@ -118,6 +118,7 @@ class ReplicatorRig : public testing::Test {
   static std::shared_ptr<const ReplicaMap> map_of(unsigned needed) {
     auto map = std::make_shared<ReplicaMap>();
     map->peers = {id_of(kOther)};
+    map->down = {false};
     map->groups = {{{0}, {{{{0}, needed}, true}}}};
     map->group_of_slot.assign(object::kSlots, 0);
     return map;

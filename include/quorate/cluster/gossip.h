@@ -4,9 +4,11 @@
 // probes, suspicion before death, refutation by incarnation, news carried on probes) with the three
 // refinements of Lifeguard (Dadgar, Phillips, Currey, 2018: a node that misses answers it should
 // have had trusts itself less and slows down; a suspicion runs the shorter the more members share
-// it; who is suspected is told so first). News also leaves in rounds of its own while there is
-// some, and whole lists are exchanged when two members' digests stay different, after a start and
-// now and then. Members that are dead are still tried, so that a healed partition is noticed.
+// it; who is suspected is told so first). Rounds of probes take a while to come to a member: who
+// finds that one does not answer says so, and it is probed at once. News also leaves in rounds of
+// its own while there is some, and whole lists are exchanged when two members' digests stay
+// different, after a start and now and then. Members that are dead are still tried, so that a
+// healed partition is noticed.
 //
 // Invariants: a member's incarnation is raised by that member alone; liveness never changes the
 // member list. What is dead or suspected here is this node's view. Messages may be lost, repeated
@@ -51,6 +53,7 @@ class GossipObserver {
 struct GossipSettings {
   uint64_t probe_interval_us = 1'000'000;
   uint64_t probe_timeout_us = 500'000;  // then others are asked to probe
+  uint64_t doubt_timeout_us = 400'000;  // for the answer of who is doubted
   unsigned indirect_probes = 3;
   uint64_t round_interval_us = 200'000;  // of news, while there is some
   unsigned round_peers = 3;
@@ -86,6 +89,10 @@ class Gossip {
   // Begins to probe; asks some members for what happened meanwhile.
   virtual void start() = 0;
   virtual void receive(const object::NodeId& from, std::string_view message) = 0;
+  // There is reason to think that the member does not answer: its connection ended, or questions
+  // wait for it. It is probed at once, directly and by others, and suspected if that is in vain.
+  // Called as often as the reason is there.
+  virtual void doubt(const object::NodeId& member) = 0;
   // Exchanges lists with a node, member or not: how two clusters become one.
   virtual void exchange_with(const object::NodeId& peer) = 0;
   // Spreads a record that this node has changed, with a higher version.

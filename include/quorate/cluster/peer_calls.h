@@ -24,6 +24,7 @@
 #include <string>
 #include <string_view>
 
+#include "quorate/cluster/node_id.h"
 #include "quorate/cluster/peer_links.h"
 
 namespace quorate::cluster {
@@ -42,6 +43,9 @@ class PeerDirectory {
   virtual runtime::Status judge(const PeerHello& peer) = 0;
   virtual void on_up(const object::NodeId& /*node*/) {}
   virtual void on_down(const object::NodeId& /*node*/, const std::string& /*reason*/) {}
+  // Questions wait for the node, which has said nothing at all for PeerCalls::kSilenceUs. Again and
+  // again while that is so.
+  virtual void on_silent(const object::NodeId& /*node*/) {}
 };
 
 // How long a question waits.
@@ -61,6 +65,8 @@ struct Patience {
 
 class PeerCalls final : private PeerLinksOwner {
  public:
+  static constexpr uint64_t kSilenceUs = 400'000;
+
   struct Parts {
     runtime::Loop& loop;
     runtime::Connector& connector;
@@ -127,6 +133,7 @@ class PeerCalls final : private PeerLinksOwner {
   enum Type : uint8_t { question = 1, answered = 2, unknown = 3 };
   struct Open {
     object::NodeId to{};
+    uint64_t asked_us = 0;
     uint64_t deadline_us = 0;
     bool sent = false;  // or waiting for its connection
     bool ends_with_health = false;
@@ -151,6 +158,8 @@ class PeerCalls final : private PeerLinksOwner {
   void finish(uint64_t id, Answer result);
   void give_up_late_ones();
   void watch(uint64_t deadline_us);
+  void watch_silence();
+  void find_silent_ones();
 
   runtime::Loop& loop_;
   PeerDirectory& directory_;
@@ -158,6 +167,8 @@ class PeerCalls final : private PeerLinksOwner {
   // In the order of asking. Numbers begin anywhere, so that an answer to an earlier life is not
   // taken for one to this.
   boost::unordered_flat_map<uint64_t, Open> open_;
+  boost::unordered_flat_map<object::NodeId, uint64_t, NodeIdHash> heard_us_;  // from each, last
+  std::unique_ptr<runtime::Timer> silence_;  // while there are open ones
   const uint64_t life_;
   uint64_t next_id_ = life_;
   std::string message_;  // being put together

@@ -41,6 +41,7 @@ struct ReplicaMap {
   };
 
   std::vector<object::NodeId> peers;  // by Peer
+  std::vector<bool> down;             // by Peer: not seen as healthy
   std::vector<Group> groups;
   std::vector<uint16_t> group_of_slot;  // kNoGroup: of slots that this node does not hold
 

@@ -36,9 +36,12 @@ class ReplicationWindow {
   // The peer has everything it was sent up to this turn. Older news, and turns never opened, say
   // nothing.
   void acknowledged(Peer peer, uint64_t turn);
-  // What the peer has of this turn does not count: the turn is given up if too few others are left.
-  // Before the peer acknowledges it.
+  // What the peer has of this turn does not count: the turn is given up if too few others are left
+  // that are not down. Before the peer acknowledges it.
   void refused(Peer peer, uint64_t turn);
+  // Whether the peer is not expected to answer soon. Turns that others refused do not wait for it;
+  // the rest do, until their deadline.
+  void set_down(Peer peer, bool down);
   // The peer was not sent everything of the turns that are open: what it acknowledges later says
   // nothing of them.
   void missed(Peer peer);
@@ -65,6 +68,7 @@ class ReplicationWindow {
   struct Open {
     boost::container::small_vector<Peer, 4> silent;  // those of whom nothing was heard
     unsigned missing = 0;                            // acknowledgements
+    bool refused = false;                            // by some peer
   };
   struct Turn {
     uint64_t begin = 0, end = 0, deadline_us = 0;
@@ -74,6 +78,7 @@ class ReplicationWindow {
     uint64_t begin = 0, end = 0;
   };
 
+  bool hopeless(const Open& group) const;
   void give_up(Turn& turn);
   void settle();
 
@@ -82,6 +87,7 @@ class ReplicationWindow {
   uint64_t begin_ = 0;                  // where it begins
   uint64_t end_ = 0;                    // of the last turn opened
   std::vector<uint64_t> acknowledged_;  // by peer
+  std::vector<bool> down_;              // by peer
   std::deque<Range> given_up_;
   uint64_t turns_given_up_ = 0;
 };

@@ -59,6 +59,9 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
     bool settles = true;
     // While this node joins: the stage under that ring is done, as far as this shard goes.
     std::function<void(uint64_t ring_digest)> on_transferred = {};
+    // The node's connection has ended, or it leaves questions waiting and says nothing else. Called
+    // again while it is so.
+    std::function<void(const object::NodeId& node)> on_silent = {};
   };
 
   // REQUIRES: the parts outlive it.
@@ -129,6 +132,12 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
     replicator_.on_up(node);
     settled_.doubt(node);
   }
+  void on_down(const object::NodeId& node, const std::string& /*reason*/) override {
+    on_silent(node);
+  }
+  void on_silent(const object::NodeId& node) override {
+    if (on_silent_) on_silent_(node);
+  }
 
   // Promises
   uint64_t number_of(const object::NodeId& replica) const override {
@@ -167,6 +176,7 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   ShardCoordinator& coordinator_;
   const unsigned shards_;
   std::shared_ptr<const cluster::ClusterView> view_;
+  const std::function<void(const object::NodeId& node)> on_silent_;
   bool alone_ = true;
   // The last one changed in under another ring, and before other nodes coordinated slots of this.
   uint64_t turn_of_ring_ = 0, turn_of_loss_ = 0;

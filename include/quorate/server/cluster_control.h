@@ -104,6 +104,8 @@ class ClusterControl : public redis::ClusterAdmin {
   // A shard of this node, which joins, is done with the stage under that ring
   // (coordinator/slot_transfer.h).
   virtual void transferred(unsigned shard, uint64_t ring_digest) = 0;
+  // A shard finds that the node does not answer.
+  virtual void doubt(const object::NodeId& node) = 0;
 
   // Whom CLUSTER MEET is still trying to meet.
   virtual std::vector<ClusterSeed> meetings() const = 0;

@@ -21,6 +21,7 @@ function(quorate_tests name)
   target_include_directories(${name}_tests PRIVATE ${CMAKE_SOURCE_DIR}/src
     ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(${name}_tests PRIVATE ${TESTS_LINKS} GTest::gmock GTest::gtest_main)
+  set_target_properties(${name}_tests PROPERTIES UNITY_BUILD ${QUORATE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
   if(TARGET quorate-server)
     add_dependencies(${name}_tests quorate-server)
   endif()

@@ -12,7 +12,8 @@ namespace {
 using object::NodeId;
 using Place = ClusterView::Place;
 
-NodeId id_of(unsigned number) {
+// Ids that are not in the order of the numbers.
+NodeId scattered_id(unsigned number) {
   NodeId id{};
   id[0] = static_cast<uint8_t>(number * 37);
   id[1] = static_cast<uint8_t>(number);
@@ -24,7 +25,7 @@ class ClusterViewTest : public testing::Test {
   // Members come one after the other, each choosing its tokens.
   void join(unsigned number, MemberStatus status = MemberStatus::normal) {
     Member member;
-    member.id = id_of(number);
+    member.id = scattered_id(number);
     member.status = status;
     member.address = {"10.0.0." + std::to_string(number), 6379, 16379};
     member.zone = "z" + std::to_string(number % 3);
@@ -33,7 +34,7 @@ class ClusterViewTest : public testing::Test {
     list_.merge(member);
   }
   void change(unsigned number, const std::function<void(Member&)>& how) {
-    Member member = *list_.find(id_of(number));
+    Member member = *list_.find(scattered_id(number));
     ++member.version;
     how(member);
     list_.merge(member);
@@ -42,7 +43,7 @@ class ClusterViewTest : public testing::Test {
     list_.merge(Setting{name, ++sets_, {}, value});
   }
   const ClusterView& make() {
-    view_ = ClusterView::make({list_, id_of(1), liveness()}, view_.get());
+    view_ = ClusterView::make({list_, scattered_id(1), liveness()}, view_.get());
     return *view_;
   }
   std::function<Liveness(const NodeId&)> liveness() {
@@ -80,22 +81,22 @@ TEST_F(ClusterViewTest, PlacesOfTheRingAreIndexesOfMembers) {
   for (Place place = 0; place < 6; ++place) {
     EXPECT_EQ(view.member(place).id, view.ring().members()[place].id);
   }
-  EXPECT_EQ(view.member(6).id, id_of(4));
+  EXPECT_EQ(view.member(6).id, scattered_id(4));
   for (unsigned i = 1; i <= 7; ++i) {
-    const Place place = view.find(id_of(i));
+    const Place place = view.find(scattered_id(i));
     ASSERT_NE(place, ClusterView::kNobody) << i;
     EXPECT_EQ(view.member(place).address.ip, "10.0.0." + std::to_string(i));
     EXPECT_EQ(view.member(place).epoch, i);
   }
-  EXPECT_EQ(view.find(id_of(8)), ClusterView::kNobody);
+  EXPECT_EQ(view.find(scattered_id(8)), ClusterView::kNobody);
   EXPECT_EQ(view.quorum(), (Quorum{3, 2, 2}));
 }
 
 TEST_F(ClusterViewTest, TheFirstHealthyMemberCoordinates) {
   for (unsigned i = 1; i <= 5; ++i) join(i);
   make();
-  liveness_[id_of(2)] = Liveness::suspected;
-  liveness_[id_of(3)] = Liveness::dead;
+  liveness_[scattered_id(2)] = Liveness::suspected;
+  liveness_[scattered_id(3)] = Liveness::dead;
   const ClusterView& view = make();
   EXPECT_EQ(view.healthy_members(), 3U);
   for (unsigned slot = 0; slot < object::kSlots; ++slot) {
@@ -110,14 +111,14 @@ TEST_F(ClusterViewTest, TheFirstHealthyMemberCoordinates) {
 
 TEST_F(ClusterViewTest, WithNobodyHealthyTheLeastIllCoordinates) {
   for (unsigned i = 1; i <= 4; ++i) join(i);
-  for (unsigned i = 2; i <= 4; ++i) liveness_[id_of(i)] = Liveness::dead;
-  liveness_[id_of(3)] = Liveness::suspected;
+  for (unsigned i = 2; i <= 4; ++i) liveness_[scattered_id(i)] = Liveness::dead;
+  liveness_[scattered_id(3)] = Liveness::suspected;
   const ClusterView& view = make();
   unsigned by_suspected = 0;
   for (unsigned slot = 0; slot < object::kSlots; ++slot) {
     const auto list = view.preference_list(static_cast<uint16_t>(slot));
     const bool with_self = std::ranges::find(list, view.self()) != list.end();
-    const Place expected = with_self ? view.self() : view.find(id_of(3));
+    const Place expected = with_self ? view.self() : view.find(scattered_id(3));
     ASSERT_EQ(view.coordinator(static_cast<uint16_t>(slot)), expected);
     by_suspected += with_self ? 0 : 1;
   }
@@ -127,15 +128,15 @@ TEST_F(ClusterViewTest, WithNobodyHealthyTheLeastIllCoordinates) {
 TEST_F(ClusterViewTest, ChangedLivenessSharesTheRing) {
   for (unsigned i = 1; i <= 4; ++i) join(i);
   const auto first = (make(), view_);
-  liveness_[id_of(2)] = Liveness::dead;
+  liveness_[scattered_id(2)] = Liveness::dead;
   const auto second = ClusterView::make(liveness(), *first);
   EXPECT_EQ(&second->ring(), &first->ring());
   EXPECT_EQ(second->version(), 2U);
-  EXPECT_EQ(second->member(second->find(id_of(2))).liveness, Liveness::dead);
-  EXPECT_TRUE(first->member(first->find(id_of(2))).healthy()) << "a view does not change";
+  EXPECT_EQ(second->member(second->find(scattered_id(2))).liveness, Liveness::dead);
+  EXPECT_TRUE(first->member(first->find(scattered_id(2))).healthy()) << "a view does not change";
   change(3, [](Member& member) { member.address.port = 7000; });
   EXPECT_EQ(&make().ring(), &first->ring()) << "an address has nothing to do with placement";
-  EXPECT_EQ(view_->member(view_->find(id_of(3))).address.port, 7000);
+  EXPECT_EQ(view_->member(view_->find(scattered_id(3))).address.port, 7000);
   const uint64_t digest = view_->ring_digest();
   change(3, [](Member& member) { member.weight = 2; });
   EXPECT_NE(&make().ring(), &first->ring());
@@ -145,7 +146,7 @@ TEST_F(ClusterViewTest, ChangedLivenessSharesTheRing) {
 TEST_F(ClusterViewTest, QuorumsAreTheListsSettings) {
   for (unsigned i = 1; i <= 5; ++i) join(i);
   const uint64_t digest = make().ring_digest();
-  for (const Setting& setting : quorum_settings({5, 1, 4}, id_of(1))) list_.merge(setting);
+  for (const Setting& setting : quorum_settings({5, 1, 4}, scattered_id(1))) list_.merge(setting);
   EXPECT_EQ(make().quorum(), (Quorum{5, 1, 4}));
   EXPECT_EQ(view_->preference_list(7).size(), 5U);
   EXPECT_NE(view_->ring_digest(), digest) << "N decides where slots are";
@@ -161,7 +162,7 @@ TEST_F(ClusterViewTest, TheLongestPrefixSaysWhatBecomesOfConflicts) {
   EXPECT_TRUE(make().conflict_policies().empty());
   const ConflictPolicies policies(
       {{"a", siblings}, {"abc", lww}, {"ab", siblings}, {"x", siblings}, {"x", lww}});
-  list_.merge(policies.setting(id_of(1)));
+  list_.merge(policies.setting(scattered_id(1)));
   const ConflictPolicies& read = make().conflict_policies();
   EXPECT_EQ(read, policies);
   EXPECT_EQ(read.of_key("abcd"), lww);
@@ -171,7 +172,7 @@ TEST_F(ClusterViewTest, TheLongestPrefixSaysWhatBecomesOfConflicts) {
   EXPECT_EQ(read.of_key("x"), lww) << "the last one counts";
   EXPECT_EQ(read.of_key(""), siblings);
   EXPECT_EQ(ConflictPolicies({{"", lww}}).of_key(""), lww);
-  const std::string value = policies.setting(id_of(1)).value;
+  const std::string value = policies.setting(scattered_id(1)).value;
   for (const std::string& nonsense :
        {std::string(), std::string("\2"), value.substr(0, value.size() - 1), value + "x",
         value + std::string("\1z\7", 3)}) {
@@ -202,14 +203,14 @@ TEST_F(ClusterViewTest, WhileAMemberComesThereAreTwoRings) {
   EXPECT_EQ(view_->ring_digest(), *digests.begin());
   EXPECT_EQ(view_->members().size(), 5U);
 
-  change(1, [](Member& member) { member.admitted = id_of(5); });
+  change(1, [](Member& member) { member.admitted = scattered_id(5); });
   make();
-  EXPECT_EQ(view_->member(view_->newcomer()).id, id_of(5));
+  EXPECT_EQ(view_->member(view_->newcomer()).id, scattered_id(5));
   EXPECT_EQ(lists_of(*view_, false), without);
   const auto with = lists_of(*view_, true);
   EXPECT_NE(with, without);
   digests.insert(view_->ring_digest());
-  liveness_[id_of(2)] = Liveness::suspected;
+  liveness_[scattered_id(2)] = Liveness::suspected;
   const auto later = ClusterView::make(liveness(), *view_);
   EXPECT_EQ(lists_of(*later, true), with);
   liveness_.clear();
@@ -217,11 +218,11 @@ TEST_F(ClusterViewTest, WhileAMemberComesThereAreTwoRings) {
   change(1, [](Member& member) { member.admitted = {}; });
   change(5, [](Member& member) { member.status = MemberStatus::handover; });
   make();
-  EXPECT_EQ(view_->member(view_->newcomer()).id, id_of(5)) << "all have admitted it";
+  EXPECT_EQ(view_->member(view_->newcomer()).id, scattered_id(5)) << "all have admitted it";
   EXPECT_EQ(lists_of(*view_, false), with);
   EXPECT_EQ(lists_of(*view_, true), without);
   digests.insert(view_->ring_digest());
-  const auto fresh = ClusterView::make({list_, id_of(1), liveness()}, nullptr);
+  const auto fresh = ClusterView::make({list_, scattered_id(1), liveness()}, nullptr);
   EXPECT_EQ(fresh->ring_digest(), view_->ring_digest());
   EXPECT_EQ(lists_of(*fresh, true), without);
 
@@ -263,7 +264,7 @@ TEST_F(ClusterViewTest, WhoJoinsWithoutTokensWaits) {
   const uint64_t digest = make().ring_digest();
   join(4, MemberStatus::joining);
   change(4, [](Member& member) { member.tokens.clear(); });
-  change(1, [](Member& member) { member.admitted = id_of(4); });
+  change(1, [](Member& member) { member.admitted = scattered_id(4); });
   make();
   EXPECT_EQ(view_->newcomer(), ClusterView::kNobody);
   EXPECT_EQ(view_->ring_digest(), digest);
@@ -277,7 +278,7 @@ TEST_F(ClusterViewTest, ANodeThatWasRemovedIsNowhere) {
   EXPECT_EQ(view.self(), ClusterView::kNobody);
   EXPECT_FALSE(view.alone());
   EXPECT_FALSE(view.self_coordinates(0));
-  EXPECT_EQ(view.member(view.coordinator(0)).id, id_of(2));
+  EXPECT_EQ(view.member(view.coordinator(0)).id, scattered_id(2));
   change(2, [](Member& member) { member.status = MemberStatus::left; });
   EXPECT_EQ(make().coordinator(0), ClusterView::kNobody);
 }

@@ -5,6 +5,7 @@
 
 #include "cluster/gossip_message.h"
 #include "cluster/liveness_table.h"
+#include "cluster/numbered_nodes.h"
 #include "cluster/rumor_queue.h"
 
 namespace quorate::cluster {
@@ -12,28 +13,22 @@ namespace {
 
 using Outcome = LivenessTable::Outcome;
 
-object::NodeId id(uint8_t number) {
-  object::NodeId id{};
-  id[0] = number;
-  return id;
-}
-
 LivenessRumor rumor(Liveness liveness, uint64_t incarnation, uint8_t from = 9) {
-  return {id(1), liveness, incarnation, id(from)};
+  return {id_of(1), liveness, incarnation, id_of(from)};
 }
 
-Member member(uint8_t number) {
+Member plain_member(uint8_t number) {
   Member member;
-  member.id = id(number);
+  member.id = id_of(number);
   member.tokens = {1, 2, 3};
   return member;
 }
 
 GossipMessage full_message() {
-  GossipMessage message{GossipMessage::Kind::probe_request, 77, id(4), 0x1234567890abcdef, {}};
+  GossipMessage message{GossipMessage::Kind::probe_request, 77, id_of(4), 0x1234567890abcdef, {}};
   message.news.liveness = {rumor(Liveness::suspected, 5), rumor(Liveness::dead, 0)};
-  message.news.members = {member(1), member(2)};
-  message.news.settings = {{"replicas", 3, id(2), "3"}};
+  message.news.members = {plain_member(1), plain_member(2)};
+  message.news.settings = {{"replicas", 3, id_of(2), "3"}};
   return message;
 }
 
@@ -75,42 +70,42 @@ TEST(GossipMessage, FlippedBitsDecodeToWhatTheySayOrNotAtAll) {
 
 TEST(LivenessTable, OfOneIncarnationTheWorseNewsStays) {
   LivenessTable table;
-  table.watch(id(1));
-  EXPECT_EQ(table.belief(id(1)).liveness, Liveness::alive);
+  table.watch(id_of(1));
+  EXPECT_EQ(table.belief(id_of(1)).liveness, Liveness::alive);
   EXPECT_EQ(table.apply(rumor(Liveness::alive, 0)), Outcome::known);
   EXPECT_EQ(table.apply(rumor(Liveness::suspected, 0)), Outcome::changed);
   EXPECT_EQ(table.apply(rumor(Liveness::alive, 0)), Outcome::known);
   EXPECT_EQ(table.apply(rumor(Liveness::dead, 0)), Outcome::changed);
   EXPECT_EQ(table.apply(rumor(Liveness::suspected, 0)), Outcome::known);
-  EXPECT_EQ(table.belief(id(1)).liveness, Liveness::dead);
+  EXPECT_EQ(table.belief(id_of(1)).liveness, Liveness::dead);
 }
 
 TEST(LivenessTable, WhatIsSaidOfStrangersIsNotKept) {
   LivenessTable table;
   EXPECT_EQ(table.apply(rumor(Liveness::dead, 3)), Outcome::known);
-  EXPECT_EQ(table.belief(id(1)).liveness, Liveness::alive);
+  EXPECT_EQ(table.belief(id_of(1)).liveness, Liveness::alive);
   EXPECT_TRUE(table.beliefs().empty());
 }
 
 TEST(LivenessTable, AHigherIncarnationOverridesAll) {
   LivenessTable table;
-  table.watch(id(1));
+  table.watch(id_of(1));
   table.apply(rumor(Liveness::dead, 3));
   EXPECT_EQ(table.apply(rumor(Liveness::alive, 4)), Outcome::changed);
-  EXPECT_EQ(table.belief(id(1)).liveness, Liveness::alive);
+  EXPECT_EQ(table.belief(id_of(1)).liveness, Liveness::alive);
   EXPECT_EQ(table.apply(rumor(Liveness::dead, 3)), Outcome::known);
   EXPECT_EQ(table.apply(rumor(Liveness::suspected, 4)), Outcome::changed);
   EXPECT_EQ(table.apply(rumor(Liveness::suspected, 5, 2)), Outcome::changed);
-  EXPECT_EQ(table.belief(id(1)).accusers.size(), 1U) << "of another incarnation";
+  EXPECT_EQ(table.belief(id_of(1)).accusers.size(), 1U) << "of another incarnation";
 }
 
 TEST(LivenessTable, CountsAccusersOnce) {
   LivenessTable table;
-  table.watch(id(1));
+  table.watch(id_of(1));
   table.apply(rumor(Liveness::suspected, 0, 2));
   EXPECT_EQ(table.apply(rumor(Liveness::suspected, 0, 2)), Outcome::known);
   EXPECT_EQ(table.apply(rumor(Liveness::suspected, 0, 3)), Outcome::confirmed);
-  EXPECT_EQ(table.belief(id(1)).accusers.size(), 2U);
+  EXPECT_EQ(table.belief(id_of(1)).accusers.size(), 2U);
 }
 
 TEST(SuspicionTimes, EachAccuserShortensASuspicionLessThanTheOneBefore) {
@@ -127,7 +122,7 @@ TEST(SuspicionTimes, EachAccuserShortensASuspicionLessThanTheOneBefore) {
 TEST(RumorQueue, PassesEachOnSoManyTimes) {
   RumorQueue queue;
   queue.add(rumor(Liveness::suspected, 1));
-  queue.add(member(3));
+  queue.add(plain_member(3));
   for (int time = 0; time < 3; ++time) {
     News news;
     queue.take(news, 4096, 3);
@@ -149,7 +144,7 @@ TEST(RumorQueue, NewerNewsOfASubjectReplacesOlder) {
 
 TEST(RumorQueue, WhatDoesNotFitGoesFirstNextTime) {
   RumorQueue queue;
-  for (uint8_t i = 0; i < 10; ++i) queue.add(LivenessRumor{id(i), Liveness::dead, 1, id(1)});
+  for (uint8_t i = 0; i < 10; ++i) queue.add(LivenessRumor{id_of(i), Liveness::dead, 1, id_of(1)});
   std::set<object::NodeId> seen;
   for (int message = 0; message < 5; ++message) {
     News news;
@@ -162,7 +157,7 @@ TEST(RumorQueue, WhatDoesNotFitGoesFirstNextTime) {
 
 TEST(RumorQueue, ARecordLargerThanAMessageLeavesAlone) {
   RumorQueue queue;
-  queue.add(Setting{"acl", 1, id(1), std::string(9000, 'x')});
+  queue.add(Setting{"acl", 1, id_of(1), std::string(9000, 'x')});
   queue.add(rumor(Liveness::dead, 1));
   size_t settings = 0, liveness = 0;
   for (int message = 0; message < 2; ++message) {

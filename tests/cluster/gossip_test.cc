@@ -17,7 +17,8 @@ constexpr uint64_t kLongRunUs = 300'000'000;
 constexpr unsigned kMany = 300;
 constexpr uint64_t kLongRunUs = 3'600'000'000;
 #endif
-constexpr uint64_t kSecond = 1'000'000;
+
+using sim::kSecond;
 
 TEST(Gossip, TwoStrangersBecomeOneClusterWhenOneExchangesWithTheOther) {
   GossipCluster cluster(2, false, 1);

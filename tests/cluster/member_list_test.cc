@@ -7,20 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "cluster/numbered_nodes.h"
 #include "sim/sim_file_system.h"
 
 namespace quorate::cluster {
 namespace {
 
-object::NodeId id(uint8_t number) {
-  object::NodeId id{};
-  id[0] = number;
-  return id;
-}
-
 Member member(uint8_t number, uint64_t version = 1) {
   Member member;
-  member.id = id(number);
+  member.id = id_of(number);
   member.version = version;
   member.status = MemberStatus::normal;
   member.epoch = 3;
@@ -29,12 +24,12 @@ Member member(uint8_t number, uint64_t version = 1) {
   member.zone = "zone-a";
   member.host = "host";
   member.tokens = {7, 1, 65535};
-  member.admitted = id(9);
+  member.admitted = id_of(9);
   return member;
 }
 
 Setting setting(std::string name, uint64_t version, std::string value) {
-  return {std::move(name), version, id(1), std::move(value)};
+  return {std::move(name), version, id_of(1), std::move(value)};
 }
 
 TEST(MemberList, TakesNewsOnly) {
@@ -43,8 +38,8 @@ TEST(MemberList, TakesNewsOnly) {
   EXPECT_FALSE(list.merge(member(1)));
   EXPECT_TRUE(list.merge(member(1, 3)));
   EXPECT_FALSE(list.merge(member(1, 2)));
-  EXPECT_EQ(list.find(id(1))->version, 3U);
-  EXPECT_EQ(list.find(id(2)), nullptr);
+  EXPECT_EQ(list.find(id_of(1))->version, 3U);
+  EXPECT_EQ(list.find(id_of(2)), nullptr);
   EXPECT_TRUE(list.merge(setting("replicas", 1, "3")));
   EXPECT_FALSE(list.merge(setting("replicas", 1, "2"))) << "of equal versions one wins for all";
   EXPECT_TRUE(list.merge(setting("replicas", 2, "2")));
@@ -60,7 +55,7 @@ TEST(MemberList, OfEqualVersionsTheLaterStatusStays) {
   EXPECT_TRUE(list.merge(gone));
   EXPECT_FALSE(list.merge(member(1)));
   EXPECT_EQ(list.size(), 0U);
-  EXPECT_EQ(list.find(id(1))->status, MemberStatus::left);
+  EXPECT_EQ(list.find(id_of(1))->status, MemberStatus::left);
 }
 
 // A few records of each member, so that all kinds of conflicts come up.
@@ -83,7 +78,7 @@ TEST(MemberList, AnyOrderAndRepetitionGivesTheSameList) {
     std::vector<Setting> settings;
     for (int i = 0; i < 5; ++i) {
       settings.push_back({"s" + std::to_string(random() % 2), random() % 2 + 1,
-                          id(static_cast<uint8_t>(random() % 2)), std::to_string(random() % 3)});
+                          id_of(static_cast<uint8_t>(random() % 2)), std::to_string(random() % 3)});
     }
     MemberList first;
     for (const Member& record : records) first.merge(record);
@@ -104,7 +99,7 @@ TEST(MemberList, ThePlacementDigestChangesWithWhatPlacesSlotsOnly) {
   const uint64_t before = placement_digest(member(1));
   Member moved = member(1, 2);
   moved.address.ip = "10.1.1.1";
-  moved.admitted = id(7);
+  moved.admitted = id_of(7);
   EXPECT_EQ(placement_digest(moved), before);
   Member heavier = moved;
   heavier.weight = 5;
@@ -129,8 +124,8 @@ TEST(MemberList, RingsAreMadeOfWhoOwnsSlotsBeforeAndAfterAChange) {
     for (const RingMember& of : list.on_ring(view)) found.push_back(of.id);
     return found;
   };
-  EXPECT_THAT(ids(RingView::before), testing::ElementsAre(id(3), id(4)));
-  EXPECT_THAT(ids(RingView::after), testing::ElementsAre(id(1), id(2), id(3)));
+  EXPECT_THAT(ids(RingView::before), testing::ElementsAre(id_of(3), id_of(4)));
+  EXPECT_THAT(ids(RingView::after), testing::ElementsAre(id_of(1), id_of(2), id_of(3)));
 }
 
 TEST(MemberList, ComesBackFromItsBytes) {

@@ -7,27 +7,21 @@
 #include <string>
 #include <vector>
 
+#include "cluster/numbered_nodes.h"
 #include "sim/sim_network.h"
 
 namespace quorate::cluster {
 namespace {
 
 using object::NodeId;
+using sim::kSecond;
 using testing::ElementsAre;
 
-constexpr uint16_t kPort = 16379;
-constexpr uint64_t kSecond = 1'000'000;
 constexpr uint8_t kEcho = 3, kSilent = 4, kLater = 5, kNobody = 99;
 
-NodeId id_of(unsigned node) {
-  NodeId id{};
-  id.fill(static_cast<uint8_t>(node));
-  return id;
-}
-
 // A node that serves an echo, one that never answers, and one that answers when told to.
-struct Host final : PeerDirectory {
-  Host(sim::SimWorld& world, sim::SimNetwork& of, unsigned number, uint64_t life)
+struct CallingHost final : PeerDirectory {
+  CallingHost(sim::SimWorld& world, sim::SimNetwork& of, unsigned number, uint64_t life)
       : network(of),
         node(number),
         loop(world.make_loop(number)),
@@ -50,17 +44,17 @@ struct Host final : PeerDirectory {
       seen.emplace_back(body);
       held.push_back(reply);
     });
-    of.listen(*loop, kPort, [this](std::unique_ptr<runtime::Stream> stream) {
+    of.listen(*loop, kPeerPort, [this](std::unique_ptr<runtime::Stream> stream) {
       calls->links().accept(std::move(stream));
     });
     loop->set_turn_end([this] { calls->flush(); });
   }
-  ~Host() override { network.stop_listening(node); }
-  Host(const Host&) = delete;
-  Host& operator=(const Host&) = delete;
+  ~CallingHost() override { network.stop_listening(node); }
+  CallingHost(const CallingHost&) = delete;
+  CallingHost& operator=(const CallingHost&) = delete;
 
   std::optional<NodeAddress> address_of(const NodeId& of) override {
-    return NodeAddress{sim::SimNetwork::ip(of[0]), 6379, kPort};
+    return NodeAddress{sim::SimNetwork::ip(of[0]), 6379, kPeerPort};
   }
   runtime::Status judge(const PeerHello&) override { return {}; }
   void on_silent(const NodeId& of) override { silences += of == id_of(2) ? 1 : 0; }
@@ -91,8 +85,8 @@ struct Host final : PeerDirectory {
 
 class PeerCallsTest : public testing::Test {
  protected:
-  Host& add(unsigned node) {
-    hosts_[node] = std::make_unique<Host>(world_, network_, node, ++lives_);
+  CallingHost& add(unsigned node) {
+    hosts_[node] = std::make_unique<CallingHost>(world_, network_, node, ++lives_);
     return *hosts_[node];
   }
   void crash(unsigned node) {
@@ -102,13 +96,13 @@ class PeerCallsTest : public testing::Test {
 
   sim::SimWorld world_{5};
   sim::SimNetwork network_{world_};
-  std::map<unsigned, std::unique_ptr<Host>> hosts_;
+  std::map<unsigned, std::unique_ptr<CallingHost>> hosts_;
   uint64_t lives_ = 0;
 };
 
 TEST_F(PeerCallsTest, EveryQuestionGetsItsAnswer) {
-  Host& one = add(1);
-  Host& two = add(2);
+  CallingHost& one = add(1);
+  CallingHost& two = add(2);
   for (int i = 0; i < 100; ++i) one.ask(2, kEcho, std::to_string(i));
   two.ask(1, kEcho, "back");
   world_.run_for(kSecond);
@@ -121,8 +115,8 @@ TEST_F(PeerCallsTest, EveryQuestionGetsItsAnswer) {
 }
 
 TEST_F(PeerCallsTest, AnAnswerMayTakeItsTime) {
-  Host& one = add(1);
-  Host& two = add(2);
+  CallingHost& one = add(1);
+  CallingHost& two = add(2);
   one.ask(2, kLater, "first", 10 * kSecond);
   one.ask(2, kLater, "second", 10 * kSecond);
   world_.run_for(3 * kSecond);
@@ -136,8 +130,8 @@ TEST_F(PeerCallsTest, AnAnswerMayTakeItsTime) {
 }
 
 TEST_F(PeerCallsTest, TheDeadlineEndsWhatNobodyAnswers) {
-  Host& one = add(1);
-  Host& two = add(2);
+  CallingHost& one = add(1);
+  CallingHost& two = add(2);
   one.ask(2, kSilent, "long", 2 * kSecond);
   one.ask(2, kLater, "short", kSecond / 2);
   world_.run_for(kSecond);
@@ -151,8 +145,8 @@ TEST_F(PeerCallsTest, TheDeadlineEndsWhatNobodyAnswers) {
 
 // In a message that is none of its replies.
 TEST_F(PeerCallsTest, AnAnswerMayComeByAnotherWay) {
-  Host& one = add(1);
-  Host& two = add(2);
+  CallingHost& one = add(1);
+  CallingHost& two = add(2);
   one.ask(2, kLater, "a", 10 * kSecond);
   one.ask(2, kLater, "b", 10 * kSecond);
   world_.run_for(kSecond);
@@ -176,8 +170,8 @@ TEST_F(PeerCallsTest, AnAnswerMayComeByAnotherWay) {
 }
 
 TEST_F(PeerCallsTest, ItIsToldOfWhoLeavesQuestionsWaitingAndSaysNothing) {
-  Host& one = add(1);
-  Host& two = add(2);
+  CallingHost& one = add(1);
+  CallingHost& two = add(2);
   one.ask(2, kEcho, "hello");
   world_.run_for(10 * PeerCalls::kSilenceUs);
   EXPECT_EQ(one.silences, 0) << "no question waits";
@@ -194,11 +188,11 @@ TEST_F(PeerCallsTest, ItIsToldOfWhoLeavesQuestionsWaitingAndSaysNothing) {
 }
 
 TEST_F(PeerCallsTest, WhatCannotHaveArrivedIsToldApart) {
-  Host& one = add(1);
+  CallingHost& one = add(1);
   one.ask(2, kEcho, "nobody there");
   world_.run_for(2 * kSecond);
   EXPECT_THAT(one.results, ElementsAre("nobody there: not sent"));
-  Host& two = add(2);
+  CallingHost& two = add(2);
   world_.run_for(10 * kSecond);
   one.ask(2, kEcho, "hello");
   one.ask(2, kSilent, "lost", 60 * kSecond);
@@ -211,7 +205,7 @@ TEST_F(PeerCallsTest, WhatCannotHaveArrivedIsToldApart) {
 }
 
 TEST_F(PeerCallsTest, AQuestionInAPartitionEndsAtItsDeadline) {
-  Host& one = add(1);
+  CallingHost& one = add(1);
   add(2);
   one.ask(2, kEcho, "a");
   world_.run_for(kSecond);
@@ -226,8 +220,8 @@ TEST_F(PeerCallsTest, AQuestionInAPartitionEndsAtItsDeadline) {
 }
 
 TEST_F(PeerCallsTest, WhoStopsBeingHealthyIsNotWaitedForByThoseWhoNeedNot) {
-  Host& one = add(1);
-  Host& two = add(2);
+  CallingHost& one = add(1);
+  CallingHost& two = add(2);
   add(3);
   one.ask(2, kSilent, "needs him");
   one.ask(2, kSilent, "while well", Patience::while_healthy(10 * kSecond));
@@ -249,7 +243,7 @@ TEST_F(PeerCallsTest, WhoStopsBeingHealthyIsNotWaitedForByThoseWhoNeedNot) {
 }
 
 TEST_F(PeerCallsTest, AServiceOfALaterReleaseIsRefused) {
-  Host& one = add(1);
+  CallingHost& one = add(1);
   add(2);
   one.ask(2, kNobody, "new");
   one.ask(2, kEcho, "old");

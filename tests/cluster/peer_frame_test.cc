@@ -6,23 +6,19 @@
 
 #include "quorate/runtime/random.h"
 
+#include "cluster/owned_message.h"
+
 namespace quorate::cluster {
 namespace {
 
-struct Message {
-  uint8_t type = 0;
-  std::string body;
-  friend bool operator==(const Message&, const Message&) = default;
-};
-
-void add(FrameWriter& writer, const Message& message) {
+void add(FrameWriter& writer, const OwnedMessage& message) {
   ASSERT_TRUE(writer.add(message.type, [&](std::string& out) { out += message.body; }));
 }
 
-std::string frame_of(const std::vector<Message>& messages) {
+std::string frame_of(const std::vector<OwnedMessage>& messages) {
   std::string out;
   FrameWriter writer(out);
-  for (const Message& message : messages) add(writer, message);
+  for (const OwnedMessage& message : messages) add(writer, message);
   writer.seal();
   return out;
 }
@@ -36,8 +32,8 @@ std::string framed(std::string_view payload) {
 }
 
 // What the reader makes of the bytes in one piece.
-std::vector<Message> read_all(FrameReader& reader, std::string_view bytes) {
-  std::vector<Message> messages;
+std::vector<OwnedMessage> read_all(FrameReader& reader, std::string_view bytes) {
+  std::vector<OwnedMessage> messages;
   reader.feed(bytes);
   while (const auto message = reader.next()) {
     messages.push_back({message->type, std::string(message->body)});
@@ -51,9 +47,9 @@ std::string refusal_of(std::string_view bytes) {
   return reader.status() ? "" : reader.status().error().message;
 }
 
-std::vector<Message> draw_messages(runtime::Random& random, size_t count) {
-  std::vector<Message> messages(count);
-  for (Message& message : messages) {
+std::vector<OwnedMessage> draw_messages(runtime::Random& random, size_t count) {
+  std::vector<OwnedMessage> messages(count);
+  for (OwnedMessage& message : messages) {
     message.type = static_cast<uint8_t>(random.next());
     message.body.resize(random.below(10) == 0 ? random.below(5000) : random.below(40));
     random.fill({reinterpret_cast<unsigned char*>(message.body.data()), message.body.size()});
@@ -70,7 +66,7 @@ TEST(PeerFrame, LooksAsItsHeaderSays) {
 }
 
 TEST(PeerFrame, MessagesOfATurnShareAFrame) {
-  const std::vector<Message> sent{{1, "first"}, {2, ""}, {255, std::string(70'000, 'x')}};
+  const std::vector<OwnedMessage> sent{{1, "first"}, {2, ""}, {255, std::string(70'000, 'x')}};
   const std::string bytes = frame_of(sent);
   FrameReader reader;
   EXPECT_EQ(read_all(reader, bytes), sent);
@@ -89,7 +85,7 @@ TEST(PeerFrame, OnlyTheLastMessageEndsItsFrame) {
 TEST(PeerFrame, ComesBackFromAnyPieces) {
   const auto random = runtime::make_seeded_random(1);
   for (int round = 0; round < 200; ++round) {
-    std::vector<Message> sent;
+    std::vector<OwnedMessage> sent;
     std::string bytes;
     for (uint64_t frames = random->below(6); frames > 0; --frames) {
       const auto messages = draw_messages(*random, 1 + random->below(5));
@@ -97,7 +93,7 @@ TEST(PeerFrame, ComesBackFromAnyPieces) {
       bytes += frame_of(messages);
     }
     FrameReader reader;
-    std::vector<Message> got;
+    std::vector<OwnedMessage> got;
     const uint64_t longest = 1 + random->below(round % 2 == 0 ? 8 : 9000);
     for (size_t at = 0; at < bytes.size();) {
       // A copy that goes away: nothing may point into an earlier piece.
@@ -144,7 +140,7 @@ TEST(PeerFrame, AFullFrameTakesNoFurtherMessage) {
   const auto got = read_all(reader, out);
   ASSERT_EQ(got.size(), 3u) << reader.status().error().message;
   EXPECT_EQ(got[1].body.size(), kMessageBodyBytesMax);
-  EXPECT_EQ(got[2], (Message{3, "z"}));
+  EXPECT_EQ(got[2], (OwnedMessage{3, "z"}));
   EXPECT_EQ(reader.frames(), 2u);
 }
 
@@ -220,7 +216,7 @@ TEST(PeerFrame, RandomBytesNeverCrash) {
     for (char& byte : payload) byte = static_cast<char>(random->next() >> random->below(64));
     FrameReader reader;
     size_t bytes = 0;
-    for (const Message& message : read_all(reader, framed(payload))) {
+    for (const OwnedMessage& message : read_all(reader, framed(payload))) {
       bytes += kMessageHeaderBytes + message.body.size();
     }
     EXPECT_EQ(reader.status().has_value(), bytes == payload.size() && bytes != 0);

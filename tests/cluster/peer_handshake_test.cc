@@ -13,7 +13,7 @@ namespace {
 using Role = PeerHandshake::Role;
 using State = PeerHandshake::State;
 
-PeerHello hello_of(uint8_t node) {
+PeerHello full_hello_of(uint8_t node) {
   PeerHello hello;
   hello.cluster_name = "orders";
   hello.node.fill(node);
@@ -33,7 +33,7 @@ runtime::Status welcome(const PeerHello&) { return {}; }
 
 // Both sides, and the bytes under way between them. Node 1 connects to node 2.
 struct Pair {
-  PeerHello connecting = hello_of(1), accepting = hello_of(2);
+  PeerHello connecting = full_hello_of(1), accepting = full_hello_of(2);
   std::string connecting_secret = "secret", accepting_secret = "secret";
   PeerHandshake::Judge connecting_judge = welcome, accepting_judge = welcome;
   std::unique_ptr<PeerHandshake> connects, accepts;
@@ -85,7 +85,7 @@ struct Pair {
 };
 
 TEST(PeerHandshake, HellosComeBack) {
-  const PeerHello hello = hello_of(1);
+  const PeerHello hello = full_hello_of(1);
   std::string body;
   object::ByteWriter out(body);
   hello.encode(out);
@@ -107,7 +107,7 @@ TEST(PeerHandshake, SeedsAreComparedByDigests) {
 
 TEST(PeerHandshake, RefusesHellosThatCannotBe) {
   const auto refused = [](auto change) {
-    PeerHello hello = hello_of(1);
+    PeerHello hello = full_hello_of(1);
     change(hello);
     std::string body;
     object::ByteWriter out(body);
@@ -246,7 +246,7 @@ TEST(PeerHandshake, RefusesWhenNoVersionIsCommon) {
 
 // Of a hello of a later version only the versions can be understood.
 TEST(PeerHandshake, LooksAtTheVersionFirst) {
-  PeerHandshake accepts(Role::accepts, hello_of(2), "", welcome);
+  PeerHandshake accepts(Role::accepts, full_hello_of(2), "", welcome);
   accepts.receive(std::string("\xf1Quorate\x01\x04\0\x07\x09??", 15));
   ASSERT_EQ(accepts.state(), State::refused);
   EXPECT_EQ(accepts.refusal().objection, Objection::version);
@@ -270,7 +270,7 @@ TEST(PeerHandshake, TheOwnerOfWhoAcceptsIsAskedOnceThePeerIsProven) {
   int asked = 0;
   const auto judge = [&asked](const PeerHello& peer) -> runtime::Status {
     ++asked;
-    EXPECT_EQ(peer, hello_of(1));
+    EXPECT_EQ(peer, full_hello_of(1));
     return {};
   };
   Pair stranger;
@@ -309,7 +309,7 @@ TEST(PeerHandshake, WhoSpeaksAnotherProtocolIsNotAnswered) {
   for (const std::string_view bytes :
        {"GET / HTTP/1.1\r\n", "*1\r\n$4\r\nPING\r\n", "PING\r\n", "\x16\x03\x01", "\xf1Quorum"}) {
     for (const Role role : {Role::connects, Role::accepts}) {
-      PeerHandshake side(role, hello_of(2), "", welcome);
+      PeerHandshake side(role, full_hello_of(2), "", welcome);
       static_cast<void>(side.take_output());
       EXPECT_TRUE(side.receive(bytes).empty());
       ASSERT_EQ(side.state(), State::refused);
@@ -321,7 +321,7 @@ TEST(PeerHandshake, WhoSpeaksAnotherProtocolIsNotAnswered) {
 
 TEST(PeerHandshake, RefusesPacketsAsSoonAsTheirHeaderIsWrong) {
   const auto text_after = [](std::string_view packet) {
-    PeerHandshake side(Role::accepts, hello_of(2), "", welcome);
+    PeerHandshake side(Role::accepts, full_hello_of(2), "", welcome);
     side.receive("\xf1Quorate");
     side.receive(packet);
     return side.state() == State::refused ? side.refusal().text : "under way";
@@ -386,7 +386,7 @@ std::string hello_bytes(const PeerHello& hello) {
 
 TEST(PeekLane, TellsTheLaneAsSoonAsItsBytesAreThere) {
   for (const PeerLane lane : {PeerLane::gossip, PeerLane::data, PeerLane::bulk}) {
-    PeerHello hello = hello_of(1);
+    PeerHello hello = full_hello_of(1);
     hello.lane = lane;
     hello.lane_index = 777;
     const std::string bytes = hello_bytes(hello);
@@ -407,7 +407,7 @@ TEST(PeekLane, TellsTheLaneAsSoonAsItsBytesAreThere) {
 }
 
 TEST(PeekLane, TheLongestHelloIsKnownWithinItsLimit) {
-  PeerHello hello = hello_of(2);
+  PeerHello hello = full_hello_of(2);
   hello.cluster_name.assign(kClusterNameBytesMax, 'n');
   hello.epoch = UINT32_MAX;
   const std::string bytes = hello_bytes(hello).substr(0, kLanePeekBytes);
@@ -415,7 +415,7 @@ TEST(PeekLane, TheLongestHelloIsKnownWithinItsLimit) {
 }
 
 TEST(PeekLane, WhatIsNoHelloIsNotWaitedFor) {
-  const std::string bytes = hello_bytes(hello_of(1));
+  const std::string bytes = hello_bytes(full_hello_of(1));
   std::string proof = bytes;
   proof[8] = 2;
   std::string endless = bytes.substr(0, 11) + std::string(kLanePeekBytes, '\xff');

@@ -9,6 +9,7 @@
 
 #include "quorate/runtime/uv_loop.h"
 
+#include "cluster/owned_message.h"
 #include "sim/sim_link.h"
 
 namespace quorate::cluster {
@@ -16,12 +17,6 @@ namespace {
 
 using Role = PeerHandshake::Role;
 using Side = sim::SimLink::Side;
-
-struct Message {
-  uint8_t type = 0;
-  std::string body;
-  friend bool operator==(const Message&, const Message&) = default;
-};
 
 // Notes what its link tells it.
 class Owner final : public PeerLinkOwner {
@@ -48,12 +43,12 @@ class Owner final : public PeerLinkOwner {
   std::string objection;
   int close_on = -1;  // a type of message
   int readies = 0;
-  std::vector<Message> got;
+  std::vector<OwnedMessage> got;
   std::vector<size_t> frame_ends;  // how many messages had come by then
   std::string closed;
 };
 
-PeerHello hello_of(uint8_t node) {
+PeerHello short_hello_of(uint8_t node) {
   PeerHello hello;
   hello.cluster_name = "orders";
   hello.node.fill(node);
@@ -77,17 +72,17 @@ struct Node {
   }
   void begin(Role role, std::unique_ptr<runtime::Stream> stream) {
     const auto id = static_cast<uint8_t>(loop->node());
-    link =
-        std::make_unique<PeerLink>(role, std::move(stream), hello_of(id), settings, *loop, owner);
+    link = std::make_unique<PeerLink>(role, std::move(stream), short_hello_of(id), settings, *loop,
+                                      owner);
   }
   SendResult send(uint8_t type, const std::string& body) {
     sent = true;
     return link->send(type, [&body](std::string& out) { out += body; });
   }
   // In one turn.
-  void send_in_turn(const std::vector<Message>& messages) {
+  void send_in_turn(const std::vector<OwnedMessage>& messages) {
     loop->post([this, messages] {
-      for (const Message& message : messages) {
+      for (const OwnedMessage& message : messages) {
         EXPECT_EQ(send(message.type, message.body), SendResult::queued);
       }
     });
@@ -126,8 +121,6 @@ class BarePeer final : public runtime::StreamHandler {
 
 class PeerLinkTest : public testing::Test {
  protected:
-  static constexpr uint64_t kPatienceUs = 60'000'000;
-
   void make_wire(sim::SimLink::Options options = {}) {
     wire_ = std::make_unique<sim::SimLink>(world_, *one_.loop, *two_.loop, options);
   }
@@ -139,7 +132,7 @@ class PeerLinkTest : public testing::Test {
   void connect(sim::SimLink::Options options = {}) {
     begin(options);
     ASSERT_TRUE(world_.run_until([&] { return one_.link->ready() && two_.link->ready(); },
-                                 world_.now_us() + kPatienceUs))
+                                 world_.now_us() + sim::kPatienceUs))
         << one_.owner.closed << "; " << two_.owner.closed;
   }
   // The second node has a bare end; if `shakes_hands`, the connection gets ready.
@@ -148,12 +141,13 @@ class PeerLinkTest : public testing::Test {
     one_.begin(Role::connects, wire_->take(Side::first));
     bare_ = std::make_unique<BarePeer>(wire_->take(Side::second));
     if (!shakes_hands) return;
-    bare_->handshake = std::make_unique<PeerHandshake>(
-        Role::accepts, hello_of(2), "secret", [](const PeerHello&) { return runtime::Status{}; });
+    bare_->handshake =
+        std::make_unique<PeerHandshake>(Role::accepts, short_hello_of(2), "secret",
+                                        [](const PeerHello&) { return runtime::Status{}; });
     ASSERT_TRUE(run_until([&] { return one_.link->ready(); })) << one_.owner.closed;
   }
   bool run_until(const std::function<bool()>& done) {
-    return world_.run_until(done, world_.now_us() + kPatienceUs);
+    return world_.run_until(done, world_.now_us() + sim::kPatienceUs);
   }
   bool run_until_closed(const Owner& owner) {
     return run_until([&] { return !owner.closed.empty(); });
@@ -169,8 +163,8 @@ TEST_F(PeerLinkTest, BothEndsLearnWhoTheOtherIs) {
   connect();
   EXPECT_EQ(one_.owner.readies, 1);
   EXPECT_EQ(two_.owner.readies, 1);
-  EXPECT_EQ(one_.link->peer(), hello_of(2));
-  EXPECT_EQ(two_.link->peer(), hello_of(1));
+  EXPECT_EQ(one_.link->peer(), short_hello_of(2));
+  EXPECT_EQ(two_.link->peer(), short_hello_of(1));
   EXPECT_EQ(two_.link->version(), kPeerVersionMax);
   EXPECT_EQ(two_.link->peer_address(), "10.0.0.1:50001");
   const auto sent = one_.link->statistics();
@@ -180,13 +174,13 @@ TEST_F(PeerLinkTest, BothEndsLearnWhoTheOtherIs) {
 
 TEST_F(PeerLinkTest, WhatATurnSendsIsOneFrame) {
   connect();
-  const std::vector<Message> first{{1, "a"}, {2, ""}, {255, std::string(3000, 'x')}};
-  const std::vector<Message> second{{3, "b"}};
+  const std::vector<OwnedMessage> first{{1, "a"}, {2, ""}, {255, std::string(3000, 'x')}};
+  const std::vector<OwnedMessage> second{{3, "b"}};
   one_.send_in_turn(first);
   ASSERT_TRUE(run_until([&] { return two_.owner.got.size() == 3; }));
   one_.send_in_turn(second);
   ASSERT_TRUE(run_until([&] { return two_.owner.got.size() == 4; }));
-  EXPECT_EQ(two_.owner.got, (std::vector<Message>{first[0], first[1], first[2], second[0]}));
+  EXPECT_EQ(two_.owner.got, (std::vector<OwnedMessage>{first[0], first[1], first[2], second[0]}));
   EXPECT_EQ(two_.owner.frame_ends, (std::vector<size_t>{3, 4}));
   const auto in = two_.link->statistics();
   EXPECT_EQ(in.frames_in, 2u);
@@ -249,7 +243,7 @@ TEST_F(PeerLinkTest, TakesMessagesUpToTheLimit) {
     EXPECT_EQ(one_.send(2, std::string(5 << 20, 'y')), SendResult::queued);
   });
   ASSERT_TRUE(run_until([&] { return !two_.owner.got.empty(); }));
-  EXPECT_EQ(two_.owner.got, (std::vector<Message>{{2, std::string(5 << 20, 'y')}}));
+  EXPECT_EQ(two_.owner.got, (std::vector<OwnedMessage>{{2, std::string(5 << 20, 'y')}}));
 }
 
 TEST_F(PeerLinkTest, BothOwnersHearWhyThePeerWasRefused) {
@@ -309,7 +303,7 @@ TEST_F(PeerLinkTest, AMalformedFrameEndsTheLink) {
   bare_->write(bytes + damaged + bytes);
   ASSERT_TRUE(run_until_closed(one_.owner));
   EXPECT_EQ(one_.owner.closed, "malformed frame: a frame's checksum is wrong");
-  EXPECT_EQ(one_.owner.got, (std::vector<Message>{{7, "good"}}));
+  EXPECT_EQ(one_.owner.got, (std::vector<OwnedMessage>{{7, "good"}}));
 }
 
 TEST_F(PeerLinkTest, FramesMayFollowTheHandshakeAtOnce) {
@@ -320,7 +314,7 @@ TEST_F(PeerLinkTest, FramesMayFollowTheHandshakeAtOnce) {
   EXPECT_FALSE(one_.link->ready()) << "who accepts is ready first";
   two_.send_in_turn({{1, "at once"}});
   ASSERT_TRUE(run_until([&] { return !one_.owner.got.empty(); }));
-  EXPECT_EQ(one_.owner.got, (std::vector<Message>{{1, "at once"}}));
+  EXPECT_EQ(one_.owner.got, (std::vector<OwnedMessage>{{1, "at once"}}));
 }
 
 TEST_F(PeerLinkTest, AnOwnerMayCloseInTheMiddleOfAFrame) {
@@ -340,7 +334,7 @@ TEST_F(PeerLinkTest, ACutIsReportedOnceOnBothSides) {
   connect();
   one_.send_in_turn({{1, "lost"}});
   wire_->cut();
-  world_.run_for(kPatienceUs);
+  world_.run_for(sim::kPatienceUs);
   EXPECT_EQ(one_.owner.closed, "the connection ended");
   EXPECT_EQ(two_.owner.closed, "the connection ended");
   EXPECT_TRUE(two_.owner.got.empty());
@@ -366,12 +360,12 @@ std::string exchange(uint64_t seed) {
   two.begin(Role::accepts, wire.take(Side::second));
   world.run_for(1'000'000);
   if (!one.link->ready() || !two.link->ready()) return "no connection";
-  std::vector<Message> from_one;
-  std::vector<Message> from_two;
+  std::vector<OwnedMessage> from_one;
+  std::vector<OwnedMessage> from_two;
   for (int step = 0; step < 60; ++step) {
     Node& node = random.below(2) == 0 ? one : two;
-    std::vector<Message> messages(1 + random.below(8));
-    for (Message& message : messages) {
+    std::vector<OwnedMessage> messages(1 + random.below(8));
+    for (OwnedMessage& message : messages) {
       message.type = static_cast<uint8_t>(random.next());
       message.body.assign(random.below(random.below(5) == 0 ? 90'000 : 300), 'x');
       if (!message.body.empty()) message.body.back() = static_cast<char>(random.next());
@@ -408,16 +402,16 @@ TEST(PeerLink, WorksOverSockets) {
   const auto listener = loop->listen_tcp("127.0.0.1", 0, 16, [&](int descriptor) {
     auto stream = loop->adopt_socket(descriptor, 0);
     ASSERT_TRUE(stream);
-    accepted = std::make_unique<PeerLink>(Role::accepts, std::move(*stream), hello_of(2), settings,
-                                          *loop, accepting);
+    accepted = std::make_unique<PeerLink>(Role::accepts, std::move(*stream), short_hello_of(2),
+                                          settings, *loop, accepting);
   });
   ASSERT_TRUE(listener);
   const auto pending = loop->connect_tcp(
       "127.0.0.1", (*listener)->port(), 5'000'000,
       [&](runtime::Result<std::unique_ptr<runtime::Stream>> stream) {
         ASSERT_TRUE(stream) << stream.error().message;
-        connected = std::make_unique<PeerLink>(Role::connects, std::move(*stream), hello_of(1),
-                                               settings, *loop, connecting);
+        connected = std::make_unique<PeerLink>(Role::connects, std::move(*stream),
+                                               short_hello_of(1), settings, *loop, connecting);
       });
   const auto patience = loop->start_timer(60'000'000, 0, [&] { loop->stop(); });
   size_t sent = 0;

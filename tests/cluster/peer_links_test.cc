@@ -9,35 +9,32 @@
 
 #include "quorate/cluster/gossip.h"
 
+#include "cluster/numbered_nodes.h"
 #include "sim/sim_network.h"
 
 namespace quorate::cluster {
 namespace {
 
 using object::NodeId;
+using sim::kSecond;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr uint16_t kPort = 16379;
-constexpr uint64_t kSecond = 1'000'000;
 constexpr uint8_t kGossipType = 1;
 
-NodeId id_of(unsigned node) {
-  NodeId id{};
-  id.fill(static_cast<uint8_t>(node + 1));
-  return id;
-}
+// Also node 0 has one that is not zero.
+NodeId linked_id(unsigned node) { return id_of(node + 1); }
 
 // A node with its links, which notes what it hears.
-struct Host final : PeerLinksOwner {
+struct LinkedHost final : PeerLinksOwner {
   struct Heard {
     NodeId from{};
     uint8_t type = 0;
     std::string body;
   };
 
-  Host(sim::SimWorld& world, sim::SimNetwork& of, unsigned number, const std::string& secret,
-       uint64_t life)
+  LinkedHost(sim::SimWorld& world, sim::SimNetwork& of, unsigned number, const std::string& secret,
+             uint64_t life)
       : network(of),
         node(number),
         loop(world.make_loop(number)),
@@ -45,24 +42,24 @@ struct Host final : PeerLinksOwner {
         random(runtime::make_seeded_random(number * 77 + life)) {
     PeerLinksSettings settings;
     settings.hello.cluster_name = "test";
-    settings.hello.node = id_of(number);
+    settings.hello.node = linked_id(number);
     settings.hello.ip = sim::SimNetwork::ip(number);
-    settings.hello.peer_port = kPort;
+    settings.hello.peer_port = kPeerPort;
     settings.secret = secret;
     links =
         std::make_unique<PeerLinks>(PeerLinks::Parts{*loop, *connector, *random, *this}, settings);
-    of.listen(*loop, kPort, [this](std::unique_ptr<runtime::Stream> stream) {
+    of.listen(*loop, kPeerPort, [this](std::unique_ptr<runtime::Stream> stream) {
       links->accept(std::move(stream));
     });
     loop->set_turn_end([this] { links->flush(); });
   }
-  ~Host() override { network.stop_listening(node); }
-  Host(const Host&) = delete;
-  Host& operator=(const Host&) = delete;
+  ~LinkedHost() override { network.stop_listening(node); }
+  LinkedHost(const LinkedHost&) = delete;
+  LinkedHost& operator=(const LinkedHost&) = delete;
 
   std::optional<NodeAddress> address_of(const NodeId& of) override {
     if (of[0] == 0 || of[0] > 100) return std::nullopt;
-    return NodeAddress{sim::SimNetwork::ip(of[0] - 1U), 6379, kPort};
+    return NodeAddress{sim::SimNetwork::ip(of[0] - 1U), 6379, kPeerPort};
   }
   runtime::Status judge(const PeerHello&) override {
     if (!objection.empty()) return runtime::fail(objection);
@@ -76,7 +73,7 @@ struct Host final : PeerLinksOwner {
   void on_down(const NodeId&, const std::string& reason) override { downs.push_back(reason); }
 
   void send(unsigned to, const std::string& body) {
-    loop->post([this, to, body] { sent += links->send(id_of(to), 7, body) ? 1 : 0; });
+    loop->post([this, to, body] { sent += links->send(linked_id(to), 7, body) ? 1 : 0; });
   }
   std::vector<std::string> bodies() const {
     std::vector<std::string> all;
@@ -99,8 +96,8 @@ struct Host final : PeerLinksOwner {
 
 class PeerLinksTest : public testing::Test {
  protected:
-  Host& add(unsigned node, const std::string& secret = "s") {
-    hosts_[node] = std::make_unique<Host>(world_, network_, node, secret, ++lives_);
+  LinkedHost& add(unsigned node, const std::string& secret = "s") {
+    hosts_[node] = std::make_unique<LinkedHost>(world_, network_, node, secret, ++lives_);
     return *hosts_[node];
   }
   void crash(unsigned node) {
@@ -110,27 +107,27 @@ class PeerLinksTest : public testing::Test {
 
   sim::SimWorld world_{5};
   sim::SimNetwork network_{world_};
-  std::map<unsigned, std::unique_ptr<Host>> hosts_;
+  std::map<unsigned, std::unique_ptr<LinkedHost>> hosts_;
   uint64_t lives_ = 0;
 };
 
 TEST_F(PeerLinksTest, TheFirstMessageConnectsAndNoneOvertakesAnother) {
-  Host& one = add(1);
-  Host& two = add(2);
+  LinkedHost& one = add(1);
+  LinkedHost& two = add(2);
   for (const char* body : {"a", "b", "c"}) one.send(2, body);
   world_.run_for(kSecond);
   one.send(2, "d");
   world_.run_for(kSecond);
   EXPECT_THAT(two.bodies(), ElementsAre("a", "b", "c", "d"));
-  EXPECT_EQ(two.heard[0].from, id_of(1));
+  EXPECT_EQ(two.heard[0].from, linked_id(1));
   EXPECT_EQ(two.heard[0].type, 7);
   EXPECT_EQ(network_.connections(), 1U);
   EXPECT_EQ(one.ups, 1U);
 }
 
 TEST_F(PeerLinksTest, EachSendsOnTheConnectionItMade) {
-  Host& one = add(1);
-  Host& two = add(2);
+  LinkedHost& one = add(1);
+  LinkedHost& two = add(2);
   for (int i = 0; i < 3; ++i) {
     one.send(2, "ping");
     two.send(1, "pong");
@@ -142,7 +139,7 @@ TEST_F(PeerLinksTest, EachSendsOnTheConnectionItMade) {
 }
 
 TEST_F(PeerLinksTest, AnUnreachablePeerIsTriedAgainLessAndLessOften) {
-  Host& one = add(1);
+  LinkedHost& one = add(1);
   for (unsigned i = 0; i < 600; ++i) {
     one.send(2, "lost");
     world_.run_for(100'000);
@@ -150,7 +147,7 @@ TEST_F(PeerLinksTest, AnUnreachablePeerIsTriedAgainLessAndLessOften) {
   EXPECT_LT(one.downs.size(), 30U);
   EXPECT_GT(one.downs.size(), 10U);
   EXPECT_EQ(one.links->statistics().dropped, 600U);
-  Host& two = add(2);
+  LinkedHost& two = add(2);
   world_.run_for(6 * kSecond);
   one.send(2, "there");
   world_.run_for(kSecond);
@@ -158,7 +155,7 @@ TEST_F(PeerLinksTest, AnUnreachablePeerIsTriedAgainLessAndLessOften) {
 }
 
 TEST_F(PeerLinksTest, WhatWaitsForAConnectionIsBounded) {
-  Host& one = add(1);
+  LinkedHost& one = add(1);
   add(2);
   network_.part({1}, {2});
   for (unsigned i = 0; i < 100; ++i) one.send(2, std::string(10'000, 'x'));
@@ -167,27 +164,27 @@ TEST_F(PeerLinksTest, WhatWaitsForAConnectionIsBounded) {
 }
 
 TEST_F(PeerLinksTest, APeerThatComesBackIsConnectedAnew) {
-  Host& one = add(1);
+  LinkedHost& one = add(1);
   add(2);
   one.send(2, "a");
   world_.run_for(kSecond);
   crash(2);
   world_.run_for(kSecond);
-  EXPECT_FALSE(one.links->up(id_of(2)));
+  EXPECT_FALSE(one.links->up(linked_id(2)));
   ASSERT_EQ(one.downs.size(), 1U);
-  Host& two = add(2);
+  LinkedHost& two = add(2);
   one.send(2, "b");
   world_.run_for(kSecond);
   EXPECT_THAT(two.bodies(), ElementsAre("b"));
 }
 
 TEST_F(PeerLinksTest, WhoConnectsIsAnsweredAtOnceHoweverLongItWasAway) {
-  Host& one = add(1);
+  LinkedHost& one = add(1);
   for (unsigned i = 0; i < 600; ++i) {
     one.send(2, "lost");
     world_.run_for(100'000);
   }
-  Host& two = add(2);
+  LinkedHost& two = add(2);
   two.send(1, "question");
   world_.run_for(kSecond / 10);
   ASSERT_THAT(one.bodies(), ElementsAre("question"));
@@ -197,15 +194,16 @@ TEST_F(PeerLinksTest, WhoConnectsIsAnsweredAtOnceHoweverLongItWasAway) {
 }
 
 TEST_F(PeerLinksTest, MeetingTellsWhoIsThereAndKeepsTheConnection) {
-  Host& one = add(1);
-  Host& two = add(2);
+  LinkedHost& one = add(1);
+  LinkedHost& two = add(2);
   runtime::Result<NodeId> met = runtime::fail("not yet");
   one.loop->post([&] {
-    one.links->meet(sim::SimNetwork::ip(2), kPort, [&](auto result) { met = std::move(result); });
+    one.links->meet(sim::SimNetwork::ip(2), kPeerPort,
+                    [&](auto result) { met = std::move(result); });
   });
   world_.run_for(kSecond);
   ASSERT_TRUE(met.has_value()) << met.error().message;
-  EXPECT_EQ(*met, id_of(2));
+  EXPECT_EQ(*met, linked_id(2));
   one.send(2, "hello");
   world_.run_for(kSecond);
   EXPECT_THAT(two.bodies(), ElementsAre("hello"));
@@ -213,12 +211,12 @@ TEST_F(PeerLinksTest, MeetingTellsWhoIsThereAndKeepsTheConnection) {
 }
 
 TEST_F(PeerLinksTest, MeetingNobodyOrAStrangerFailsWithTheReason) {
-  Host& one = add(1);
+  LinkedHost& one = add(1);
   add(3, "another secret");
   std::map<unsigned, std::string> reasons;
   one.loop->post([&] {
     for (const unsigned node : {2U, 3U}) {
-      one.links->meet(sim::SimNetwork::ip(node), kPort, [&reasons, node](auto result) {
+      one.links->meet(sim::SimNetwork::ip(node), kPeerPort, [&reasons, node](auto result) {
         reasons[node] = result ? "met" : result.error().message;
       });
     }
@@ -229,22 +227,22 @@ TEST_F(PeerLinksTest, MeetingNobodyOrAStrangerFailsWithTheReason) {
 }
 
 TEST_F(PeerLinksTest, AnotherNodeAtTheAddressIsNotTakenForTheOneExpected) {
-  Host& one = add(1);
-  Host& two = add(2);
+  LinkedHost& one = add(1);
+  LinkedHost& two = add(2);
   one.loop->post([&] {
-    NodeId other = id_of(1);
+    NodeId other = linked_id(1);
     other[5] = 99;  // nobody's, but its first byte says node 0's address
     EXPECT_TRUE(one.links->send(other, 7, "x"));
   });
-  Host& zero = add(0);
+  LinkedHost& zero = add(0);
   world_.run_for(3 * kSecond);
   EXPECT_TRUE(two.heard.empty());
   EXPECT_TRUE(zero.heard.empty());
 }
 
 TEST_F(PeerLinksTest, WhoIsRefusedHearsWhy) {
-  Host& one = add(1);
-  Host& two = add(2);
+  LinkedHost& one = add(1);
+  LinkedHost& two = add(2);
   two.objection = "it was removed from the cluster";
   one.send(2, "x");
   world_.run_for(3 * kSecond);
@@ -254,8 +252,8 @@ TEST_F(PeerLinksTest, WhoIsRefusedHearsWhy) {
 }
 
 TEST_F(PeerLinksTest, StrangersWhoSayNothingAreFewAndSoonGone) {
-  Host& one = add(1);
-  Host& two = add(2);
+  LinkedHost& one = add(1);
+  LinkedHost& two = add(2);
   std::vector<std::unique_ptr<sim::SimLink>> wires;
   std::vector<std::unique_ptr<runtime::Stream>> silent;
   const auto loop = world_.make_loop(9);
@@ -274,13 +272,13 @@ TEST_F(PeerLinksTest, StrangersWhoSayNothingAreFewAndSoonGone) {
 }
 
 TEST_F(PeerLinksTest, DroppingEndsBothWays) {
-  Host& one = add(1);
-  Host& two = add(2);
+  LinkedHost& one = add(1);
+  LinkedHost& two = add(2);
   one.send(2, "a");
   two.send(1, "b");
   world_.run_for(kSecond);
   EXPECT_EQ(one.links->links(), 2U);
-  one.loop->post([&] { one.links->drop(id_of(2), "enough"); });
+  one.loop->post([&] { one.links->drop(linked_id(2), "enough"); });
   world_.run_for(kSecond);
   EXPECT_EQ(one.links->links(), 0U);
   EXPECT_EQ(two.links->links(), 0U);
@@ -289,7 +287,7 @@ TEST_F(PeerLinksTest, DroppingEndsBothWays) {
 // Gossip over connections instead of single messages: partitions, crashes and returns.
 class LinkTransport final : public GossipTransport, public GossipObserver {
  public:
-  explicit LinkTransport(Host& host) : host_(host) {}
+  explicit LinkTransport(LinkedHost& host) : host_(host) {}
   void send(const NodeId& to, std::string message) override {
     host_.links->send(to, kGossipType, message);
   }
@@ -298,18 +296,18 @@ class LinkTransport final : public GossipTransport, public GossipObserver {
   void removed() override {}
 
  private:
-  Host& host_;
+  LinkedHost& host_;
 };
 
 TEST_F(PeerLinksTest, GossipFindsItsWayThroughPartitionsAndCrashes) {
   constexpr unsigned kNodes = 6;
   std::map<unsigned, std::unique_ptr<LinkTransport>> transports;
   const auto begin = [&](unsigned node, uint64_t life) {
-    Host& host = add(node);
+    LinkedHost& host = add(node);
     Member own;
-    own.id = id_of(node);
+    own.id = linked_id(node);
     own.status = MemberStatus::normal;
-    own.address = {sim::SimNetwork::ip(node), 6379, kPort};
+    own.address = {sim::SimNetwork::ip(node), 6379, kPeerPort};
     MemberList list;
     list.merge(own);
     transports[node] = std::make_unique<LinkTransport>(host);
@@ -318,9 +316,9 @@ TEST_F(PeerLinksTest, GossipFindsItsWayThroughPartitionsAndCrashes) {
     host.loop->post([&host] { host.gossip->start(); });
   };
   const auto meet = [&](unsigned node, unsigned other) {
-    Host& host = *hosts_[node];
+    LinkedHost& host = *hosts_[node];
     host.loop->post([&host, other] {
-      host.links->meet(sim::SimNetwork::ip(other), kPort, [&host](auto met) {
+      host.links->meet(sim::SimNetwork::ip(other), kPeerPort, [&host](auto met) {
         if (met) host.gossip->exchange_with(*met);
       });
     });
@@ -328,7 +326,7 @@ TEST_F(PeerLinksTest, GossipFindsItsWayThroughPartitionsAndCrashes) {
   const auto seen_alive = [&](unsigned of) {
     unsigned count = 0;
     for (auto& [node, host] : hosts_) {
-      count += host->gossip->liveness(id_of(of)) == Liveness::alive ? 1 : 0;
+      count += host->gossip->liveness(linked_id(of)) == Liveness::alive ? 1 : 0;
     }
     return count;
   };

@@ -11,8 +11,6 @@
 namespace quorate::coordinator {
 namespace {
 
-constexpr uint64_t kPatienceUs = 60'000'000;
-
 std::string make_directory() {
   std::string pattern = std::filesystem::exists("/dev/shm")
                             ? "/dev/shm/quorate_replica_XXXXXX"
@@ -122,7 +120,7 @@ void Replica::end_turn() {
 }
 
 void Replica::run(const std::function<bool()>& done) {
-  ASSERT_TRUE(world_.run_until(done, world_.now_us() + kPatienceUs));
+  ASSERT_TRUE(world_.run_until(done, world_.now_us() + sim::kPatienceUs));
 }
 
 void Replica::in_turn(const std::function<void()>& use) {

@@ -9,22 +9,18 @@
 
 #include "quorate/cluster/token_choice.h"
 
+#include "cluster/numbered_nodes.h"
 #include "sim/sim_loop.h"
 
 namespace quorate::coordinator {
 namespace {
 
 using cluster::ClusterView;
+using cluster::id_of;
 using cluster::Liveness;
 using object::NodeId;
 
 constexpr unsigned kSelf = 1;
-
-NodeId id_of(unsigned number) {
-  NodeId id{};
-  id.fill(static_cast<uint8_t>(number));
-  return id;
-}
 
 // A node of four with three copies; settling ends when a test says so.
 class SettledSlotsTest : public testing::Test {

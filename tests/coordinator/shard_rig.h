@@ -31,7 +31,6 @@ struct ShardRigOptions {
 class ShardRig {
  public:
   static constexpr uint64_t kHashSeed = 42;
-  static constexpr uint64_t kPatienceUs = 60'000'000;
 
   struct Shard {
     std::unique_ptr<sim::SimLoop> loop;
@@ -96,7 +95,7 @@ class ShardRig {
   }
 
   bool run_until(const std::function<bool()>& done) {
-    return world.run_until(done, world.now_us() + kPatienceUs);
+    return world.run_until(done, world.now_us() + sim::kPatienceUs);
   }
 
   object::Key key(std::string_view name, uint16_t db = 0) const {

@@ -8,20 +8,16 @@
 #include "quorate/cluster/token_choice.h"
 #include "quorate/object/codec.h"
 
+#include "cluster/numbered_nodes.h"
 #include "sim/sim_loop.h"
 
 namespace quorate::coordinator {
 namespace {
 
 using cluster::ClusterView;
+using cluster::id_of;
 using cluster::Liveness;
 using object::NodeId;
-
-NodeId id_of(unsigned number) {
-  NodeId id{};
-  id.fill(static_cast<uint8_t>(number));
-  return id;
-}
 
 // Node 1 of three, each of which holds everything.
 class SlotPromisesTest : public testing::Test {

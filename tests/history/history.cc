@@ -122,7 +122,7 @@ const char* read_operation(std::string_view line, Operation& operation) {
   return nullptr;
 }
 
-std::string quoted(std::string_view bytes) {
+std::string in_quotes(std::string_view bytes) {
   std::string text = "\"";
   for (const char byte : bytes.substr(0, kShownBytes)) {
     if (byte >= ' ' && byte <= '~' && byte != '"' && byte != '\\') {
@@ -148,7 +148,7 @@ bool has_argument(Kind kind) {
 
 std::string describe_call(const Operation& operation) {
   std::string text(name_of(operation.kind));
-  if (has_argument(operation.kind)) text += " " + quoted(operation.argument);
+  if (has_argument(operation.kind)) text += " " + in_quotes(operation.argument);
   return text;
 }
 
@@ -163,9 +163,9 @@ std::string describe_result(const Result& result) {
     case Result::Type::integer:
       return std::to_string(result.integer);
     case Result::Type::value:
-      return quoted(result.bytes);
+      return in_quotes(result.bytes);
     case Result::Type::error:
-      return "error " + quoted(result.bytes);
+      return "error " + in_quotes(result.bytes);
   }
   return {};
 }

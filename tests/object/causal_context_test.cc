@@ -4,11 +4,10 @@
 #include <random>
 #include <set>
 
+#include "object/numbered_actors.h"
+
 namespace quorate::object {
 namespace {
-
-constexpr ActorId a{0};
-constexpr ActorId b{1};
 
 using DotSet = std::set<Dot>;
 
@@ -21,7 +20,7 @@ DotSet random_set(std::mt19937_64& random) {
   return set;
 }
 
-CausalContext context_of(const DotSet& set, std::mt19937_64& random) {
+CausalContext shuffled_context_of(const DotSet& set, std::mt19937_64& random) {
   std::vector<Dot> dots(set.begin(), set.end());
   std::shuffle(dots.begin(), dots.end(), random);
   CausalContext context;
@@ -58,8 +57,8 @@ TEST(CausalContextTest, AgreesWithSetsOfDots) {
     std::mt19937_64 random(seed);
     const DotSet x = random_set(random);
     const DotSet y = random_set(random);
-    const CausalContext cx = context_of(x, random);
-    const CausalContext cy = context_of(y, random);
+    const CausalContext cx = shuffled_context_of(x, random);
+    const CausalContext cy = shuffled_context_of(y, random);
     expect_same(cx, x, seed);
     EXPECT_EQ(cx == cy, x == y) << "seed " << seed;
     EXPECT_EQ(cx.covers(cy), std::ranges::includes(x, y)) << "seed " << seed;
@@ -69,19 +68,19 @@ TEST(CausalContextTest, AgreesWithSetsOfDots) {
     CausalContext joined = cx;
     joined.join(cy);
     expect_same(joined, both, seed);
-    EXPECT_EQ(joined, context_of(both, random)) << "seed " << seed;
+    EXPECT_EQ(joined, shuffled_context_of(both, random)) << "seed " << seed;
 
     DotSet rest;
     std::ranges::set_difference(x, y, std::inserter(rest, rest.end()));
     expect_same(cx.without(cy), rest, seed);
-    EXPECT_EQ(cx.without(cy), context_of(rest, random)) << "seed " << seed;
+    EXPECT_EQ(cx.without(cy), shuffled_context_of(rest, random)) << "seed " << seed;
   }
 }
 
 TEST(CausalContextTest, DecodesWhatItEncodedAndOnlyThat) {
   for (uint64_t seed = 1; seed <= 1000; ++seed) {
     std::mt19937_64 random(seed);
-    CausalContext context = context_of(random_set(random), random);
+    CausalContext context = shuffled_context_of(random_set(random), random);
     if (seed % 4 == 0) context.add({ActorId{UINT32_MAX}, Dot::kMaxN - random() % 2});
     std::string bytes;
     context.encode(bytes);

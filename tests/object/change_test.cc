@@ -10,29 +10,35 @@
 #include "quorate/object/key.h"
 #include "quorate/object/string_object.h"
 
+#include "object/numbered_actors.h"
+
 namespace quorate::object {
 namespace {
-
-Actor actor_of(uint8_t number) {
-  Actor actor;
-  actor.node.fill(number);
-  actor.epoch = number * 1000u;
-  return actor;
-}
 
 // Two nodes that know the same actors by different handles.
 class ChangeTest : public testing::Test {
  protected:
   ChangeTest() {
-    for (uint8_t i = 0; i < kActors; ++i) (void)here_.intern(actor_of(i));
-    for (uint8_t i = kActors + 3; i-- > 0;) (void)there_.intern(actor_of(i));
+    for (uint8_t i = 0; i < kActors; ++i) (void)here_.intern(actor_of(i, i * 1000u));
+    for (uint8_t i = kActors + 3; i-- > 0;) (void)there_.intern(actor_of(i, i * 1000u));
   }
 
   static constexpr uint8_t kActors = 5;
+  static constexpr ActorId a{0}, b{3}, c{4};
 
   // A handle of the first node's table as one of the second's.
   ActorId there(ActorId actor) const { return *there_.find(*here_.actor(actor)); }
   Dot there(Dot dot) const { return {there(dot.actor), dot.n}; }
+
+  static Change raw_change(std::string_view key, std::string_view payload) {
+    Change change;
+    change.slot = key_slot(key);
+    change.key = key;
+    change.dot = {a, 7};
+    change.hlc = hlc_at(1'700'000'000'000);
+    change.payload = payload;
+    return change;
+  }
 
   std::vector<ActorId> interned(const ChangeReader& reader) {
     std::vector<ActorId> handles;
@@ -50,20 +56,6 @@ class ChangeTest : public testing::Test {
 
   ActorTable here_, there_;
 };
-
-constexpr ActorId a{0};
-constexpr ActorId b{3};
-constexpr ActorId c{4};
-
-Change raw_change(std::string_view key, std::string_view payload) {
-  Change change;
-  change.slot = key_slot(key);
-  change.key = key;
-  change.dot = {a, 7};
-  change.hlc = hlc_at(1'700'000'000'000);
-  change.payload = payload;
-  return change;
-}
 
 TEST_F(ChangeTest, EveryKindArrivesInTheHandlesOfTheReceiver) {
   const Dot old[] = {{b, 1}, {a, 6}, {a, 900}};
@@ -86,7 +78,7 @@ TEST_F(ChangeTest, EveryKindArrivesInTheHandlesOfTheReceiver) {
 
   auto reader = ChangeReader::open(batch);
   ASSERT_TRUE(reader);
-  EXPECT_EQ(reader->actors(), (std::vector<Actor>{actor_of(0), actor_of(3)}));
+  EXPECT_EQ(reader->actors(), (std::vector<Actor>{actor_of(0, 0), actor_of(3, 3000)}));
   const auto handles = interned(*reader);
   Change got;
   for (const Change& change : sent) {

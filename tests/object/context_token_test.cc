@@ -4,15 +4,10 @@
 #include <random>
 #include <set>
 
+#include "object/numbered_actors.h"
+
 namespace quorate::object {
 namespace {
-
-Actor actor_of(uint8_t node, uint32_t epoch) {
-  Actor actor;
-  actor.node.fill(node);
-  actor.epoch = epoch;
-  return actor;
-}
 
 class ContextTokenTest : public testing::Test {
  protected:

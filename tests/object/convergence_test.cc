@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "object/numbered_actors.h"
 #include "object/slot_simulation.h"
 
 namespace quorate::object {
@@ -26,9 +27,6 @@ TEST(ConvergenceTest, WholeStatesHealEveryDisorder) {
 TEST(ConvergenceTest, DeltasInAnyOrderWithRepeatsGiveTheSame) {
   for (uint64_t seed = 5001; seed <= 5800 && !HasFatalFailure(); ++seed) run(seed, false);
 }
-
-constexpr ActorId a{0};
-constexpr ActorId b{1};
 
 Delta write_of(Dot dot, std::initializer_list<Dot> supersedes) {
   Delta delta;

@@ -3,15 +3,10 @@
 #include <gtest/gtest.h>
 #include <random>
 
+#include "object/numbered_actors.h"
+
 namespace quorate::object {
 namespace {
-
-Actor actor_of(uint8_t node, uint32_t epoch) {
-  Actor actor;
-  actor.node.fill(node);
-  actor.epoch = epoch;
-  return actor;
-}
 
 TEST(NodeIdTest, IsShownAs40HexDigitsAndReadBack) {
   NodeId id{};

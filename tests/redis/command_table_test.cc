@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-using Words = std::vector<std::string_view>;
+using WordViews = std::vector<std::string_view>;
 
 class CommandTableTest : public ::testing::Test {
  protected:
@@ -31,14 +31,14 @@ class CommandTableTest : public ::testing::Test {
     return *found;
   }
 
-  std::vector<size_t> keys(const Words& call) {
+  std::vector<size_t> keys(const WordViews& call) {
     KeyIndexes indexes;
     if (!keys_of(*table_.find(Args(call)), call, indexes)) return {999};
     return {indexes.begin(), indexes.end()};
   }
 
   using Reply = void (*)(const CommandTable&, Args, ReplyWriter&);
-  std::string reply(Reply function, const Words& request, int protocol = 2) {
+  std::string reply(Reply function, const WordViews& request, int protocol = 2) {
     OutputBuffer out;
     ReplyWriter writer(out, protocol);
     function(table_, request, writer);
@@ -94,10 +94,10 @@ TEST_F(CommandTableTest, FindsSubcommands) {
   EXPECT_EQ(spec("config|get").container, table_.find("config"));
   EXPECT_EQ(table_.find_full("config|nosuch"), nullptr);
   EXPECT_EQ(table_.find_full("get|x"), nullptr);
-  EXPECT_EQ(table_.find(Words{"CONFIG", "GET", "x"}), &spec("config|get"));
-  EXPECT_EQ(table_.find(Words{"CONFIG", "nosuch"}), nullptr);
-  EXPECT_EQ(table_.find(Words{"COMMAND"}), table_.find("command"));
-  EXPECT_EQ(table_.find(Words{"GET", "GET"}), table_.find("get"));
+  EXPECT_EQ(table_.find(WordViews{"CONFIG", "GET", "x"}), &spec("config|get"));
+  EXPECT_EQ(table_.find(WordViews{"CONFIG", "nosuch"}), nullptr);
+  EXPECT_EQ(table_.find(WordViews{"COMMAND"}), table_.find("command"));
+  EXPECT_EQ(table_.find(WordViews{"GET", "GET"}), table_.find("get"));
   EXPECT_EQ(table_.find(Args()), nullptr);
 }
 
@@ -229,7 +229,7 @@ TEST_F(CommandTableTest, FindsCountedAndKeywordKeys) {
       .name = "sintercard", .summary = "", .since = "", .group = "", .keys = kCounted};
   const CommandSpec streams = {
       .name = "xread", .summary = "", .since = "", .group = "", .keys = kAfterKeyword};
-  const auto found = [](const CommandSpec& spec, const Words& call) {
+  const auto found = [](const CommandSpec& spec, const WordViews& call) {
     KeyIndexes indexes;
     if (!keys_of(spec, call, indexes)) return std::vector<size_t>{999};
     return std::vector<size_t>(indexes.begin(), indexes.end());
@@ -298,8 +298,8 @@ TEST_F(CommandTableTest, CommandDocs) {
 }
 
 TEST_F(CommandTableTest, CommandList) {
-  const auto list = [this](const Words& filter) {
-    Words request = {"COMMAND", "LIST"};
+  const auto list = [this](const WordViews& filter) {
+    WordViews request = {"COMMAND", "LIST"};
     request.insert(request.end(), filter.begin(), filter.end());
     return reply(reply_command_list, request);
   };
@@ -314,8 +314,8 @@ TEST_F(CommandTableTest, CommandList) {
 }
 
 TEST_F(CommandTableTest, CommandGetkeys) {
-  const auto getkeys = [this](const Words& call, bool flags) {
-    Words request = {"COMMAND", "GETKEYS"};
+  const auto getkeys = [this](const WordViews& call, bool flags) {
+    WordViews request = {"COMMAND", "GETKEYS"};
     request.insert(request.end(), call.begin(), call.end());
     return reply(flags ? reply_command_getkeysandflags : reply_command_getkeys, request);
   };

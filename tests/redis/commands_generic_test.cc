@@ -7,10 +7,6 @@
 namespace quorate::redis {
 namespace {
 
-std::string bad_time(const std::string& command) {
-  return error("ERR invalid expire time in '" + command + "' command");
-}
-
 class GenericCommands : public testing::Test {
  protected:
   std::string run(const Words& words) { return harness_.run(words); }

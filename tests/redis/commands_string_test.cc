@@ -8,10 +8,6 @@
 namespace quorate::redis {
 namespace {
 
-std::string bad_time(const std::string& command) {
-  return "-ERR invalid expire time in '" + command + "' command\r\n";
-}
-
 class StringCommands : public testing::Test {
  protected:
   std::string run(const Words& words) { return harness_.run(words); }

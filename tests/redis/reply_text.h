@@ -20,5 +20,8 @@ inline std::string error(std::string_view text) { return "-" + std::string(text)
 inline std::string wrong_arity(const std::string& command) {
   return error("ERR wrong number of arguments for '" + command + "' command");
 }
+inline std::string bad_time(const std::string& command) {
+  return error("ERR invalid expire time in '" + command + "' command");
+}
 
 }  // namespace quorate::redis

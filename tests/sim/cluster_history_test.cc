@@ -9,7 +9,7 @@
 namespace quorate::sim {
 namespace {
 
-constexpr uint64_t kSeeds = 5;
+constexpr uint64_t kHistorySeeds = 5;
 
 // No crash loses what was written, so that every policy keeps the promise; but only under some do
 // answers leave early.
@@ -18,7 +18,7 @@ storage::SyncPolicy policy_of(uint64_t seed) {
 }
 
 void expect_linearizable(ClusterHistoryOptions options) {
-  const auto [first, count] = Seeds::from_environment(kSeeds);
+  const auto [first, count] = Seeds::from_environment(kHistorySeeds);
   size_t certain = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     options.policy = policy_of(seed);
@@ -40,7 +40,7 @@ void expect_linearizable(ClusterHistoryOptions options) {
 TEST(ClusterHistory, IsTheSameAgainForTheSameSeed) {
   ClusterHistoryOptions options = {
       .operations = 600, .link_delay = {0, 20'000}, .pauses = true, .crashes = true};
-  const auto [first, count] = Seeds::from_environment(kSeeds);
+  const auto [first, count] = Seeds::from_environment(kHistorySeeds);
   for (uint64_t seed = first; seed < first + count; ++seed) {
     history::History twice[2];
     options.policy = policy_of(seed);

@@ -24,10 +24,6 @@ using testing::HasSubstr;
 using testing::StartsWith;
 using testing::UnorderedElementsAreArray;
 
-constexpr uint64_t kSecondUs = 1'000'000;
-
-std::string key_of(int i) { return "key-" + std::to_string(i); }
-
 class ClusterKeyspace : public testing::TestWithParam<unsigned> {
  protected:
   void start() {
@@ -116,7 +112,7 @@ TEST_P(ClusterKeyspace, DatabasesAreApart) {
     other->to_client.clear();
     SimNode::send(*other, redis::encode_request(words));
     cluster_.world().run_until([&] { return redis::reply_bytes(other->to_client) != 0; },
-                               cluster_.world().now_us() + SimCluster::kPatienceUs);
+                               cluster_.world().now_us() + kPatienceUs);
     return other->to_client;
   };
   ASSERT_EQ(in_other({"SELECT", "1"}), kOk);
@@ -171,7 +167,7 @@ TEST_P(ClusterKeyspace, ScanMeetsEveryKeyWhileCoordinatorsChange) {
       if (pages > 2) {
         ASSERT_NO_FATAL_FAILURE(cluster_.start(down));
       }
-      cluster_.world().run_for(2 * kSecondUs);
+      cluster_.world().run_for(2 * kSecond);
       down = pages / 8 % cluster_.size();
       cluster_.crash(down);
     }
@@ -194,7 +190,7 @@ TEST_P(ClusterKeyspace, CountsEveryKeyWithANodeDown) {
   cluster_.crash(1);
   // Not yet known to be down: asked for in vain, then the next replica is.
   EXPECT_EQ(run(0, {"DBSIZE"}), integer(60));
-  cluster_.world().run_for(kSecondUs);
+  cluster_.world().run_for(kSecond);
   for (unsigned node = 0; node < cluster_.size(); ++node) {
     if (node == 1) continue;
     EXPECT_EQ(run(node, {"DBSIZE"}), integer(60));
@@ -214,15 +210,15 @@ TEST_P(ClusterKeyspace, FlushReachesEveryNodeAlsoOneThatWasAway) {
     EXPECT_EQ(run(node, {"DBSIZE"}), integer(0));
     for (int i = 0; i < 60; i += 7) EXPECT_EQ(run(node, {"GET", key_of(i)}), redis::kNull);
   }
-  cluster_.world().run_for(kSecondUs);
+  cluster_.world().run_for(kSecond);
   EXPECT_EQ(resident_keys(), 0U);
   ASSERT_NO_FATAL_FAILURE(set_keys(60));
   cluster_.crash(2);
-  cluster_.world().run_for(kSecondUs);
+  cluster_.world().run_for(kSecond);
   EXPECT_EQ(run(0, {"FLUSHALL", "SYNC"}), kOk);
   ASSERT_EQ(run(0, {"SET", "after", "v"}), kOk);
   ASSERT_NO_FATAL_FAILURE(cluster_.start(2));
-  cluster_.world().run_for(3 * kSecondUs);
+  cluster_.world().run_for(3 * kSecond);
   for (unsigned node = 0; node < cluster_.size(); ++node) {
     EXPECT_EQ(run(node, {"DBSIZE"}), integer(1)) << node;
     EXPECT_EQ(run(node, {"KEYS", "*"}), "*1\r\n$5\r\nafter\r\n") << node;
@@ -236,7 +232,7 @@ TEST_P(ClusterKeyspace, FlushIsRefusedWhereTooFewReplicasWouldHaveIt) {
   std::vector<unsigned> others;
   for (unsigned node = 1; node < cluster_.size(); ++node) others.push_back(node);
   cluster_.part({0}, others);
-  cluster_.world().run_for(kSecondUs);
+  cluster_.world().run_for(kSecond);
   const std::string refusal = run(0, {"FLUSHALL"});
   EXPECT_THAT(refusal, StartsWith("-NOQUORUM "));
   EXPECT_THAT(refusal, HasSubstr(" of 3 replicas of slot "));
@@ -250,7 +246,7 @@ TEST_P(ClusterKeyspace, FlushIsRefusedWhereTooFewReplicasWouldHaveIt) {
     }
   }
   cluster_.heal();
-  cluster_.world().run_for(kSecondUs);
+  cluster_.world().run_for(kSecond);
   EXPECT_EQ(run(0, {"DBSIZE"}), integer(30));
   EXPECT_EQ(run(0, {"FLUSHALL"}), kOk);
   EXPECT_EQ(run(1, {"DBSIZE"}), integer(0));
@@ -263,10 +259,10 @@ TEST(ClusterFlush, IsSeenThroughAReplicaThatHasNotHeardOfIt) {
   ASSERT_NO_FATAL_FAILURE(cluster.start());
   constexpr int kKeys = 60;
   for (int i = 0; i < kKeys; ++i) ASSERT_EQ(cluster.run(0, {"SET", key_of(i), "7"}), kOk);
-  cluster.world().run_for(kSecondUs);
+  cluster.world().run_for(kSecond);
   cluster.part({0}, {2});
   EXPECT_EQ(cluster.run(1, {"FLUSHALL"}), kOk);
-  cluster.world().run_for(kSecondUs);
+  cluster.world().run_for(kSecond);
   int unheard = 0, again = 0;
   storage::ShardStore& store = *cluster.node(2).shards()[0].store;
   for (int i = 0; i < kKeys; ++i) {
@@ -282,7 +278,7 @@ TEST(ClusterFlush, IsSeenThroughAReplicaThatHasNotHeardOfIt) {
   EXPECT_GT(unheard, kKeys / 6);
   EXPECT_GT(again, 0);
   cluster.heal();
-  cluster.world().run_for(3 * kSecondUs);
+  cluster.world().run_for(3 * kSecond);
   for (unsigned node = 0; node < 3; ++node) {
     EXPECT_EQ(cluster.run(node, {"DBSIZE"}), integer(again));
   }
@@ -305,7 +301,7 @@ TEST_P(ClusterKeyspace, KeepsTheOrderOfTheConnection) {
   say({"PING"}, "+PONG\r\n");
   SimNode::send(*wire, requests);
   cluster_.world().run_until([&] { return wire->to_client.size() >= replies.size(); },
-                             cluster_.world().now_us() + SimCluster::kPatienceUs);
+                             cluster_.world().now_us() + kPatienceUs);
   EXPECT_EQ(wire->to_client, replies);
 }
 
@@ -314,7 +310,7 @@ TEST(ClusterSlots, AreThoseOfTheNode) {
   SimCluster cluster(11, 5);
   ASSERT_NO_FATAL_FAILURE(cluster.start());
   ASSERT_EQ(cluster.run(0, {"SET", "k", "v"}), kOk);
-  cluster.world().run_for(kSecondUs);
+  cluster.world().run_for(kSecond);
   const std::string slot = std::to_string(cluster.slot_of("k"));
   int holders = 0;
   for (unsigned node = 0; node < 5; ++node) {

@@ -21,8 +21,6 @@ using redis::bulk;
 using redis::integer;
 using redis::kOk;
 
-std::string key_of(int i) { return "key-" + std::to_string(i); }
-
 storage::ShardStore& store_of(SimCluster& cluster, unsigned node, const std::string& key) {
   return cluster.node(node).store_of(cluster.slot_of(key));
 }
@@ -106,7 +104,7 @@ TEST(Cluster, PipelinesKeepTheOrderOfEachKey) {
     cluster.world().run_for(100);
   }
   cluster.world().run_until([&] { return wire->to_client.size() >= replies.size(); },
-                            cluster.world().now_us() + SimCluster::kPatienceUs);
+                            cluster.world().now_us() + kPatienceUs);
   EXPECT_EQ(wire->to_client, replies);
 }
 

@@ -14,8 +14,6 @@
 namespace quorate::sim {
 namespace {
 
-constexpr uint64_t kPatienceUs = 60'000'000;
-
 class Damage : public testing::Test {
  protected:
   Damage() { options_.policy = storage::SyncPolicy::always; }

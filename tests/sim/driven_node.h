@@ -57,8 +57,6 @@ class DrivenNode {
   }
 
  private:
-  static constexpr uint64_t kPatienceUs = 60'000'000;
-
   SimWorld world_;
   SimNode::Options options_;
   SimNode node_;

@@ -9,11 +9,11 @@
 namespace quorate::sim {
 namespace {
 
-constexpr int kKeys = 300;  // more than a checkpoint takes of a slot in one turn
+constexpr int kFlushedKeys = 300;  // more than a checkpoint takes of a slot in one turn
 
 void fill(DrivenNode& node, size_t db) {
   redis::Words words{"MSET"};
-  for (int i = 0; i < kKeys; ++i) {
+  for (int i = 0; i < kFlushedKeys; ++i) {
     words.push_back("{slot}" + std::to_string(i));
     words.emplace_back("old");
   }
@@ -37,7 +37,7 @@ void expect_flushed_for_good(size_t db, uint64_t delay_us, uint64_t then_us) {
   node.crash();
   ASSERT_NO_FATAL_FAILURE(node.start());
   EXPECT_EQ(node.run(db, {"DBSIZE"}), redis::integer(0));
-  EXPECT_EQ(node.run(1 - db, {"DBSIZE"}), redis::integer(kKeys));
+  EXPECT_EQ(node.run(1 - db, {"DBSIZE"}), redis::integer(kFlushedKeys));
   ASSERT_EQ(node.run(db, {"SET", "{slot}new", "new"}), redis::kOk);
   ASSERT_NO_FATAL_FAILURE(node.checkpoint());
   node.crash();

@@ -11,7 +11,6 @@
 namespace quorate::sim {
 namespace {
 
-constexpr uint64_t kPatienceUs = 60'000'000;
 constexpr std::array kGapsUs{uint64_t{300}, uint64_t{3'000}, uint64_t{30'000}};
 constexpr unsigned kClientsMax = 4;
 constexpr size_t kOutstandingMax = 400;

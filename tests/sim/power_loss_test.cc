@@ -11,10 +11,10 @@
 namespace quorate::sim {
 namespace {
 
-constexpr uint64_t kSeeds = 400;
+constexpr uint64_t kPowerLossSeeds = 400;
 
 TEST(PowerLoss, LosesNothingThatWasPromised) {
-  const auto [first, count] = Seeds::from_environment(kSeeds);
+  const auto [first, count] = Seeds::from_environment(kPowerLossSeeds);
   if (count > 1) spdlog::set_level(spdlog::level::off);
   PowerLossHistory::Totals all;
   unsigned failures = 0;
@@ -47,7 +47,7 @@ TEST(PowerLoss, LosesNothingThatWasPromised) {
       static_cast<unsigned long long>(all.checkpoints),
       static_cast<unsigned long long>(all.demoted), static_cast<unsigned long long>(all.loaded));
   // The histories must meet what they are about.
-  if (count >= kSeeds / Seeds::kShare) {
+  if (count >= kPowerLossSeeds / Seeds::kShare) {
     EXPECT_GT(all.changes_lost, 0U);
     EXPECT_GT(all.checkpoints, all.lives);
     EXPECT_GT(all.demoted, 0U);

@@ -19,9 +19,6 @@ using redis::kOk;
 using testing::ElementsAre;
 using testing::StartsWith;
 
-constexpr uint64_t kMs = 1'000;
-constexpr uint64_t kSecond = 1'000'000;
-
 class OwnQuorums : public testing::Test {
  protected:
   void SetUp() override {
@@ -143,7 +140,7 @@ TEST_F(OwnQuorums, PipelinesKeepTheirOrder) {
   }
   SimNode::send(*wire, requests);
   cluster_.world().run_until([&] { return wire->to_client.size() >= replies.size(); },
-                             cluster_.world().now_us() + SimCluster::kPatienceUs);
+                             cluster_.world().now_us() + kPatienceUs);
   EXPECT_EQ(wire->to_client, replies);
 }
 

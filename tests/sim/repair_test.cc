@@ -149,7 +149,6 @@ class RepairTest : public testing::Test {
     pass(3'000'000);
   }
 
-  static constexpr uint64_t kPatienceUs = 60'000'000;
   size_t queue_bytes_ = 4096;
   bool settles_ = false;  // what is tried here is not to be done by something else
   std::unique_ptr<SimCluster> cluster_;

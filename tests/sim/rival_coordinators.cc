@@ -8,7 +8,6 @@ namespace quorate::sim {
 namespace {
 
 constexpr unsigned kOne = 0, kOther = 1, kThird = 2;
-constexpr uint64_t kSecond = 1'000'000;
 
 bool ok(const redis::Wire& wire) { return wire.to_client == "+OK\r\n"; }
 

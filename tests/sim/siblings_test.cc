@@ -24,8 +24,6 @@ using testing::SizeIs;
 using testing::StartsWith;
 using testing::UnorderedElementsAre;
 
-constexpr uint64_t kSecond = 1'000'000;
-
 class Siblings : public testing::Test {
  protected:
   void SetUp() override {

@@ -20,10 +20,11 @@
 
 namespace quorate::sim {
 
+inline std::string key_of(int i) { return "key-" + std::to_string(i); }
+
 class SimCluster {
  public:
   static constexpr uint64_t kDetectionUs = 700'000;
-  static constexpr uint64_t kPatienceUs = 60'000'000;
 
   SimCluster(uint64_t seed, unsigned nodes, cluster::Quorum quorum = {},
              SimLink::Options links = {}, unsigned spare = 0);

@@ -25,6 +25,11 @@ namespace quorate::sim {
 
 using NodeId = uint32_t;
 
+inline constexpr uint64_t kMs = 1'000;
+inline constexpr uint64_t kSecond = 1'000'000;
+// In which whatever will happen at all has happened.
+inline constexpr uint64_t kPatienceUs = 60 * kSecond;
+
 // A seeded delay lies in [min_us, max_us].
 struct Delay {
   uint64_t min_us = 0;

@@ -8,10 +8,10 @@
 namespace quorate::sim {
 namespace {
 
-constexpr int kKeys = 4000;
+constexpr int kKeysBeyondMemory = 4000;
 constexpr int kKeysOfOneSlot = 900;  // a checkpoint takes them in one turn
 
-std::string key_of(int number) {
+std::string crowded_key_of(int number) {
   return (number < kKeysOfOneSlot ? "{slot}" : "") + std::to_string(number);
 }
 
@@ -22,13 +22,13 @@ TEST(SlowMemory, StretchesNoTurn) {
   ASSERT_NO_FATAL_FAILURE(node.start());
   node.loop().let_looks_cost(600);
   const std::string value(200, 'v');
-  for (int i = 0; i < kKeys; ++i) {
-    ASSERT_EQ(node.run(0, {"SET", key_of(i), value}), redis::kOk) << i;
+  for (int i = 0; i < kKeysBeyondMemory; ++i) {
+    ASSERT_EQ(node.run(0, {"SET", crowded_key_of(i), value}), redis::kOk) << i;
   }
   ASSERT_NO_FATAL_FAILURE(node.checkpoint());
   ASSERT_GT(node.store().statistics().demoted_keys, 1000);
-  for (int i = 0; i < kKeys; ++i) {
-    ASSERT_EQ(node.run(0, {"GET", key_of(i)}), redis::bulk(value)) << i;
+  for (int i = 0; i < kKeysBeyondMemory; ++i) {
+    ASSERT_EQ(node.run(0, {"GET", crowded_key_of(i)}), redis::bulk(value)) << i;
   }
   EXPECT_GE(node.loop().longest_turn_us(), 1600);  // somebody looked, and more than once
   EXPECT_LE(node.loop().longest_turn_us(), 6000);

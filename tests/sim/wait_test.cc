@@ -14,9 +14,6 @@ using redis::encode_request;
 using redis::integer;
 using redis::kOk;
 
-constexpr uint64_t kMs = 1'000;
-constexpr uint64_t kSecond = 1'000'000;
-
 class Waiting : public testing::Test {
  protected:
   void start() {

@@ -37,20 +37,24 @@ void expect_equal(const Record& a, const Record& b) {
 
 const std::string kPayload(300, 'p');
 const std::string kTotal(16, '\x7f');
-constexpr object::Dot kDot{object::ActorId{3}, 70'000};
+constexpr object::Dot kDotOfRecords{object::ActorId{3}, 70'000};
 
 std::vector<EntryState> states() {
   const object::Dot highest{object::ActorId{Entry::kActorsMax - 1}, object::Dot::kMaxN};
   return {
-      {.form = Form::raw, .dot = kDot, .hlc = 1, .payload = "value"},
-      {.form = Form::raw, .dot = kDot, .hlc = 1, .expiry_ms = 1'700'000'000'000, .payload = ""},
-      {.form = Form::counter, .dot = kDot, .hlc = 9, .payload = kTotal},
+      {.form = Form::raw, .dot = kDotOfRecords, .hlc = 1, .payload = "value"},
+      {.form = Form::raw,
+       .dot = kDotOfRecords,
+       .hlc = 1,
+       .expiry_ms = 1'700'000'000'000,
+       .payload = ""},
+      {.form = Form::counter, .dot = kDotOfRecords, .hlc = 9, .payload = kTotal},
       {.form = Form::encoded,
-       .dot = kDot,
+       .dot = kDotOfRecords,
        .hlc = object::hlc_at(1'700'000'000'000),
        .payload = kPayload},
-      {.form = Form::tombstone, .dot = kDot, .hlc = 2, .payload = {}},
-      {.form = Form::tombstone, .dot = kDot, .hlc = 2, .payload = kPayload},
+      {.form = Form::tombstone, .dot = kDotOfRecords, .hlc = 2, .payload = {}},
+      {.form = Form::tombstone, .dot = kDotOfRecords, .hlc = 2, .payload = kPayload},
       {.form = Form::raw,
        .dot = highest,
        .hlc = object::kMaxHlc,
@@ -68,7 +72,7 @@ std::vector<Record> records() {
     }
     all.push_back({RecordType::put, Before::absent, 0, 0, "", state});
   }
-  const EntryState change{.dot = kDot, .hlc = 77, .payload = {}};
+  const EntryState change{.dot = kDotOfRecords, .hlc = 77, .payload = {}};
   all.push_back({RecordType::remove, Before::expiring, 5, 1, "gone", change});
   all.push_back({RecordType::flush, Before::unknown, 5, 1, "", change});
   all.push_back({RecordType::merged, Before::lasting, 5, 1, "a key", states().front(), "dots"});
@@ -151,8 +155,12 @@ TEST(EntryCodec, RandomBytesNeverCrash) {
 }
 
 TEST(EntryCodec, RefusesValuesOutOfRange) {
-  const Record good{
-      RecordType::flush, Before::unknown, 1, 0, "", {.dot = kDot, .hlc = 1, .payload = {}}};
+  const Record good{RecordType::flush,
+                    Before::unknown,
+                    1,
+                    0,
+                    "",
+                    {.dot = kDotOfRecords, .hlc = 1, .payload = {}}};
   const auto refused = [&](size_t at, const std::string& with, size_t replaced) {
     std::string bytes = encoded(good);
     bytes.replace(at, replaced, with);
@@ -169,7 +177,7 @@ TEST(EntryCodec, RefusesValuesOutOfRange) {
 }
 
 TEST(EntryCodec, RefusesPayloadsThatTheirFormDoesNotHave) {
-  std::string row = row_of({{.form = Form::raw, .dot = kDot, .hlc = 1, .payload = "abc"}});
+  std::string row = row_of({{.form = Form::raw, .dot = kDotOfRecords, .hlc = 1, .payload = "abc"}});
   ASSERT_TRUE(visit_row(row, [](const RowEntry&) {}));
   row[1] = static_cast<char>(Form::counter);
   EXPECT_FALSE(visit_row(row, [](const RowEntry&) {}));

@@ -5,18 +5,16 @@
 #include <string>
 #include <utility>
 
+#include "storage/owned_entry.h"
+
 namespace quorate::storage {
 namespace {
 
-struct Destroy {
-  void operator()(Entry* entry) const { Entry::destroy(entry); }
-};
-using OwnedEntry = std::unique_ptr<Entry, Destroy>;
-
-constexpr object::Dot kDot{object::ActorId{7}, 42};
+constexpr object::Dot kDotOfEntries{object::ActorId{7}, 42};
 
 EntryState raw_state(std::string_view payload) {
-  return {.form = Form::raw, .dot = kDot, .hlc = 1000, .expiry_ms = 2000, .payload = payload};
+  return {
+      .form = Form::raw, .dot = kDotOfEntries, .hlc = 1000, .expiry_ms = 2000, .payload = payload};
 }
 
 OwnedEntry make(std::string_view key, const EntryState& state) {
@@ -40,7 +38,7 @@ TEST(Entry, KeepsWhatItWasMadeOf) {
     EXPECT_EQ(entry->key(), "some key");
     EXPECT_EQ(entry->payload(), payload);
     EXPECT_EQ(entry->form(), Form::raw);
-    EXPECT_EQ(entry->dot(), kDot);
+    EXPECT_EQ(entry->dot(), kDotOfEntries);
     EXPECT_EQ(entry->hlc(), 1000u);
     EXPECT_EQ(entry->expiry_ms(), 2000u);
     EXPECT_EQ(entry->state().payload, payload);
@@ -85,7 +83,7 @@ TEST(Entry, MarksAndGenerationDoNotDisturbEachOther) {
   EXPECT_EQ(entry->generation(), Entry::kGenerations - 1);
   entry->set_generation(0);
   EXPECT_TRUE(entry->row_expires());
-  EXPECT_EQ(entry->dot(), kDot);
+  EXPECT_EQ(entry->dot(), kDotOfEntries);
 }
 
 TEST(Entry, AssignsInPlaceOnlyWithinItsSizeClass) {

@@ -1,19 +1,16 @@
 #include "quorate/storage/eviction.h"
 
 #include <gtest/gtest.h>
-#include <memory>
+
+#include "storage/owned_entry.h"
 
 namespace quorate::storage {
 namespace {
 
-struct Destroy {
-  void operator()(Entry* entry) const { Entry::destroy(entry); }
-};
-
-std::unique_ptr<Entry, Destroy> entry_with(uint32_t access, uint64_t expiry_ms = 0) {
+OwnedEntry entry_with(uint32_t access, uint64_t expiry_ms = 0) {
   EntryState state;
   state.expiry_ms = expiry_ms;
-  std::unique_ptr<Entry, Destroy> entry(Entry::make("key", state));
+  OwnedEntry entry(Entry::make("key", state));
   entry->access = access;
   return entry;
 }

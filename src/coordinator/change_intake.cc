@@ -48,12 +48,20 @@ class ChangeIntake::Batch : public std::enable_shared_from_this<Batch> {
     intake_.directory_.intern(
         reader_->actors(),
         [self = shared_from_this()](const runtime::Result<std::vector<object::ActorId>>& handles) {
+          self->interned_ = true;
           if (!handles) return self->end(Verdict::later);
           self->apply_all(*handles);
         });
+    if (!interned_) keep_body();
   }
 
  private:
+  // It is read later, for once.
+  void keep_body() {
+    kept_body_ = body_;
+    reader_.emplace(std::move(*object::ChangeReader::open(kept_body_)));
+  }
+
   void apply_all(std::span<const object::ActorId> handles) {
     const auto& shape = intake_.store().shape();
     missing_ = 1;
@@ -140,7 +148,9 @@ class ChangeIntake::Batch : public std::enable_shared_from_this<Batch> {
 
   ChangeIntake& intake_;
   const object::NodeId from_;
-  const std::string body_;
+  const std::string_view body_;  // until start() returns
+  std::string kept_body_;
+  bool interned_ = false;
   Replicator::Taken done_;
   std::optional<object::ChangeReader> reader_;
   runtime::Status status_;

@@ -95,20 +95,30 @@ void ClusterBatch::finish(size_t i, std::string_view reply) {
   const Request& request = run_->request(i);
   const bool refused = reply.starts_with('-') && !reply.starts_with(kMayBeDone);
   if (access_of(request) == coordinator::Access::change && !refused) {
-    written_->note(to_.node, request.keys[0].slot);
+    session_->client_.written.note(to_.node, request.keys[0].slot);
   }
-  items_[i].sink->replied(reply);
+  const Item& item = items_[i];
+  if (item.place != nullptr) {
+    session_->replied(request.keys[0], *item.place, reply);
+  } else {
+    item.sink->replied(reply);
+  }
 }
 
 void ClusterBatch::try_again(size_t i, std::string_view reply) {
-  if (home_.loop().clock().monotonic_us() + kRetryUs > items_[i].deadline_us) {
+  if (home_.loop().clock().monotonic_us() + kRetryUs > deadline_us_) {
     return finish(i, reply);
   }
   home_.run_after(kRetryUs, [self = shared_from_this(), i] {
     const Request& request = self->run_->request(i);
     const auto batch = std::make_shared<ClusterBatch>(
-        self->home_, destination_of(self->home_, request), self->written_);
-    batch->add(request, self->items_[i].sink, self->items_[i].deadline_us);
+        self->session_, destination_of(self->home_, request), self->deadline_us_);
+    const Item& item = self->items_[i];
+    if (item.place != nullptr) {
+      batch->add(request, *item.place);
+    } else {
+      batch->add(request, item.sink);
+    }
     batch->send();
   });
 }

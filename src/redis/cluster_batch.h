@@ -40,24 +40,31 @@ class ClusterBatch : public std::enable_shared_from_this<ClusterBatch> {
   // Where the request belongs now.
   static Destination destination_of(ShardEngine& engine, const Request& request);
 
-  // `written` is told of changes that were made, or may have been, and by whom.
-  ClusterBatch(ShardEngine& home, const Destination& to, std::shared_ptr<WrittenSlots> written)
-      : home_(home),
+  // The session's WrittenSlots are told of changes that were made, or may have been, and by whom.
+  ClusterBatch(std::shared_ptr<Session> session, const Destination& to, uint64_t deadline_us)
+      : home_(session->engine_),
+        session_(std::move(session)),
         to_(to),
-        run_(std::make_shared<BatchRun>(home.engine(to.shard))),
-        written_(std::move(written)) {}
+        deadline_us_(deadline_us),
+        run_(std::make_shared<BatchRun>(home_.engine(to.shard))) {}
 
   const Destination& destination() const { return to_; }
-  void add(const Request& request, std::shared_ptr<ReplySink> sink, uint64_t deadline_us) {
+  // The reply goes to its place in the session.
+  void add(const Request& request, Session::PendingReply& place) {
     run_->add(request);
-    items_.push_back({std::move(sink), deadline_us});
+    items_.push_back({&place, nullptr});
+  }
+  void add(const Request& request, std::shared_ptr<ReplySink> sink) {
+    run_->add(request);
+    items_.push_back({nullptr, std::move(sink)});
   }
   void send();
 
  private:
+  // One of both.
   struct Item {
+    Session::PendingReply* place = nullptr;
     std::shared_ptr<ReplySink> sink;
-    uint64_t deadline_us = 0;
   };
 
   void send_to_shard();
@@ -69,9 +76,10 @@ class ClusterBatch : public std::enable_shared_from_this<ClusterBatch> {
   void try_again(size_t i, std::string_view reply);
 
   ShardEngine& home_;
+  const std::shared_ptr<Session> session_;
   const Destination to_;
+  const uint64_t deadline_us_;
   std::shared_ptr<BatchRun> run_;  // not while it runs; of another node only the requests
-  std::shared_ptr<WrittenSlots> written_;
   std::vector<Item> items_;
 };
 

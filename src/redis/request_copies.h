@@ -15,6 +15,7 @@ namespace quorate::redis {
 class RequestCopies {
  public:
   void add(const Request& request) {
+    if (items_.empty()) reserve_some();
     items_.push_back({request, args_.size(), keys_.size()});
     for (const std::string_view arg : request.args) {
       args_.emplace_back(bytes_.size(), arg.size());
@@ -50,6 +51,17 @@ class RequestCopies {
     Request request;
     size_t first_arg, first_key;
   };
+
+  // Growing from nothing would take most of the allocations of a short pipeline.
+  void reserve_some() {
+    constexpr size_t kRequests = 8;
+    bytes_.reserve(kRequests * 128);
+    args_.reserve(kRequests * 3);
+    keys_.reserve(kRequests);
+    key_args_.reserve(kRequests);
+    items_.reserve(kRequests);
+  }
+
   std::string bytes_;
   std::vector<std::pair<size_t, size_t>> args_;  // offset, size
   std::vector<std::string_view> views_;

@@ -363,6 +363,7 @@ void Session::reply_done(PendingReply& reply) {
   reply.done = true;
   if (&reply != &pending_.front()) return;
   while (!pending_.empty() && pending_.front().done) {
+    out_.append(pending_.front().text);
     out_.append(pending_.front().bytes.view());
     pending_.pop_front();
   }

@@ -13,27 +13,31 @@
 namespace quorate::redis {
 namespace {
 
+// Of a connection's requests that are under way; what follows waits where it came from.
+constexpr size_t kFlightBytesMax = size_t{4} << 20;
+
 uint64_t flight_number(const object::Key& key) { return key.hash + key.db; }
 
 }  // namespace
 
-// The place of a reply in the order of replies.
+// The place of the reply to a request over several keys in the order of replies.
 class Session::Place : public ReplySink {
  public:
   Place(std::shared_ptr<Session> session, const Request& request)
       : session_(std::move(session)), reply_(session_->new_pending()) {
-    for (const object::Key& key : request.keys) flights_.push_back(flight_number(key));
+    keys_.reserve(request.keys.size());
+    for (const object::Key& key : request.keys) keys_.push_back(key);
   }
   void replied(std::string_view reply) override {
     reply_.bytes.append(reply);
-    for (const uint64_t flight : flights_) session_->landed(flight);
+    for (const object::Key& key : keys_) session_->landed(key);
     session_->reply_done(reply_);
   }
 
  private:
   std::shared_ptr<Session> session_;
   PendingReply& reply_;
-  boost::container::small_vector<uint64_t, 1> flights_;
+  std::vector<object::Key> keys_;  // their names are gone
 };
 
 Session::Next Session::run_in_cluster(const Request& request) {
@@ -46,8 +50,12 @@ Session::Next Session::run_in_cluster(const Request& request) {
 
 Session::Next Session::send_home(const Request& request) {
   if (request.keys.size() == 1) {
-    if (in_earlier_flight(request.keys[0])) return Next::stop;
-    add_to_cluster(request, std::make_shared<Place>(shared_from_this(), request));
+    const bool much = flight_bytes_ > kFlightBytesMax && !pending_.empty();
+    if (much || in_earlier_flight(request.keys[0])) return Next::stop;
+    PendingReply& place = new_pending();
+    for (const std::string_view arg : request.args) place.request_bytes += arg.size();
+    flight_bytes_ += place.request_bytes;
+    cluster_batch_for(request).add(request, place);
     return Next::go_on;
   }
   if (!pending_.empty()) return Next::stop;
@@ -57,7 +65,10 @@ Session::Next Session::send_home(const Request& request) {
   }
   const auto split = std::make_shared<SplitRequest>(
       engine_.commands(), request, std::make_shared<Place>(shared_from_this(), request));
-  for (size_t i = 0; i < split->size(); ++i) add_to_cluster(split->part(i), split->sink(i));
+  for (size_t i = 0; i < split->size(); ++i) {
+    const Request part = split->part(i);
+    cluster_batch_for(part).add(part, split->sink(i));
+  }
   return Next::go_on;
 }
 
@@ -66,7 +77,7 @@ bool Session::in_earlier_flight(const object::Key& key) const {
   return at != flights_.end() && at->second.turn != flight_turn_;
 }
 
-void Session::add_to_cluster(const Request& request, std::shared_ptr<ReplySink> sink) {
+ClusterBatch& Session::cluster_batch_for(const Request& request) {
   const auto [at, fresh] = flights_.try_emplace(flight_number(request.keys[0]));
   Flight& flight = at->second;
   if (fresh) {
@@ -77,13 +88,13 @@ void Session::add_to_cluster(const Request& request, std::shared_ptr<ReplySink> 
         cluster_batches_, [&](const auto& batch) { return batch->destination() == to; });
     flight.batch = static_cast<size_t>(known - cluster_batches_.begin());
     if (known == cluster_batches_.end()) {
-      cluster_batches_.push_back(std::make_shared<ClusterBatch>(
-          engine_, to, std::shared_ptr<WrittenSlots>(shared_from_this(), &client_.written)));
+      const uint64_t now = engine_.loop().clock().monotonic_us();
+      cluster_batches_.push_back(
+          std::make_shared<ClusterBatch>(shared_from_this(), to, now + ClusterBatch::kTimeoutUs));
     }
   }
   ++flight.requests;
-  const uint64_t now = engine_.loop().clock().monotonic_us();
-  cluster_batches_[flight.batch]->add(request, std::move(sink), now + ClusterBatch::kTimeoutUs);
+  return *cluster_batches_[flight.batch];
 }
 
 void Session::send_to_cluster() {
@@ -91,8 +102,19 @@ void Session::send_to_cluster() {
   for (const auto& batch : std::exchange(cluster_batches_, {})) batch->send();
 }
 
-void Session::landed(uint64_t flight) {
-  const auto at = flights_.find(flight);
+void Session::replied(const object::Key& key, PendingReply& place, std::string_view reply) {
+  landed(key);
+  flight_bytes_ -= place.request_bytes;
+  if (&place == &pending_.front()) {
+    out_.append(reply);
+  } else {
+    place.text = reply;
+  }
+  reply_done(place);
+}
+
+void Session::landed(const object::Key& key) {
+  const auto at = flights_.find(flight_number(key));
   if (--at->second.requests == 0) flights_.erase(at);
 }
 

@@ -10,8 +10,8 @@
 // connection has ended. Thread: the shard's.
 #pragma once
 
+#include <boost/container/deque.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
-#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -56,14 +56,20 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
 
  private:
   friend class ShardEngine;
+  friend class ClusterBatch;
   friend class ForwardedBatch;
   friend class TurnInput;
 
   // A reply that is not yet in out_: earlier ones are still missing.
   struct PendingReply {
-    OutputBuffer bytes;
+    std::string text;          // that came whole; most take no allocation
+    OutputBuffer bytes;        // what follows it, or is being written
+    size_t request_bytes = 0;  // in flight_bytes_
     bool done = false;
   };
+  using PendingReplies = boost::container::deque<
+      PendingReply, void,
+      boost::container::deque_options_t<boost::container::block_bytes<size_t{8} * 1024>>>;
 
   // For TurnInput. Parses what is complete, as far as it can be without being run, and starts
   // fetching all it touches; returns how many bytes that was.
@@ -93,9 +99,12 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   Next run_in_cluster(const Request& request);
   Next send_home(const Request& request);
   bool in_earlier_flight(const object::Key& key) const;
-  void add_to_cluster(const Request& request, std::shared_ptr<ReplySink> sink);
+  // The batch for the request's destination, to be added to now.
+  ClusterBatch& cluster_batch_for(const Request& request);
   void send_to_cluster();
-  void landed(uint64_t flight);
+  // The reply of a request that send_home() gave away.
+  void replied(const object::Key& key, PendingReply& place, std::string_view reply);
+  void landed(const object::Key& key);
 
   OutputBuffer& reply_place();
   PendingReply& new_pending();
@@ -117,7 +126,7 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   bool gathered_ = false;     // TurnInput holds the last read
   bool late_ = false;         // the turn had lasted too long to run all that was read
   OutputBuffer out_, in_flight_;
-  std::deque<PendingReply> pending_;
+  PendingReplies pending_;
   std::vector<std::shared_ptr<ForwardedBatch>> forwarded_;  // by shard, being filled
   // In a cluster: where the requests for a key went that are not answered yet.
   struct Flight {
@@ -128,6 +137,7 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   boost::unordered_flat_map<uint64_t, Flight> flights_;         // by hash and database of the key
   std::vector<std::shared_ptr<ClusterBatch>> cluster_batches_;  // being filled
   uint64_t flight_turn_ = 0;
+  size_t flight_bytes_ = 0;     // of the arguments of requests of one key that are not answered yet
   uint64_t answerable_at_ = 0;  // journal position that out_ speaks of
   uint64_t over_soft_limit_since_ms_ = 0;
   bool blocked_ = false;  // a deferred or exclusive command is under way, or a write is held up

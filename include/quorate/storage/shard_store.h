@@ -115,6 +115,11 @@ class ShardStore {
   ShardStore& operator=(const ShardStore&) = delete;
 
   // ---- reading
+  // For a batch of keys, in this order, each for all of them.
+  void prefetch_slot(const object::Key& key) const {
+    table_.prefetch_slot(key);
+    clocks_.prefetch(key.slot);
+  }
   void prefetch_cell(const object::Key& key) const { table_.prefetch_cell(key); }
   void prefetch_entry(const object::Key& key) const { table_.prefetch_entry(key); }
   // For loops over many keys, called with each index in turn: brings the next few keys to hand.
@@ -124,6 +129,7 @@ class ShardStore {
     if (i % kGroup != 0) return;
     const size_t end = std::min(count, i + kGroup);
     if (end - i < 2) return;  // nothing to overlap with
+    for (size_t j = i; j < end; ++j) prefetch_slot(key_of(j));
     for (size_t j = i; j < end; ++j) prefetch_cell(key_of(j));
     for (size_t j = i; j < end; ++j) prefetch_entry(key_of(j));
   }

@@ -11,6 +11,7 @@
 
 #include "quorate/object/causal_context.h"
 #include "quorate/object/dot.h"
+#include "quorate/storage/table_run.h"
 
 namespace quorate::storage {
 
@@ -25,6 +26,12 @@ class SlotClocks {
         others_changed_(own_.size()) {}
 
   object::Dot issue(uint16_t slot) { return {actor_, ++own_[slot / shards_]}; }
+
+  // Of what a change of the slot, own or not, reads and writes.
+  void prefetch(uint16_t slot) const {
+    prefetch_lines(&own_[slot / shards_], 1);
+    prefetch_lines(&others_[slot / shards_], 2);
+  }
 
   // What issue() will give next.
   object::Dot next(uint16_t slot) const { return {actor_, own_[slot / shards_] + 1}; }

@@ -55,8 +55,16 @@ class Table {
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
-  // For a whole batch: hash all keys, then prefetch all cells, then all entries, then find. In one
-  // loop with the hashing they overlap less.
+  // For a whole batch: hash all keys, then prefetch all slots (as far as changes and look-ups need
+  // them), then all cells, then all entries, then find. In one loop with the hashing they overlap
+  // less.
+  void prefetch_slot(const object::Key& key) const {
+    const Database& database = databases_[key.db];
+    if (database.runs == nullptr) return;
+    const size_t index = index_of(key.slot);
+    prefetch_lines(&database.runs[index], 1);
+    prefetch_lines(&database.counts[index], kCountsLines);
+  }
   void prefetch_cell(const object::Key& key) const {
     const Run* root = root_of(key.db, key.slot);
     if (root == nullptr) return;
@@ -130,6 +138,7 @@ class Table {
   // The cells that are counted without a branch; header, key and a payload of a hundred bytes.
   // Measured on a busy machine, the third line of an entry costs a bare find 6 to 13 ns and saves
   // one that reads such a payload 20 to 30.
+  static constexpr int kCountsLines = 2;
   static constexpr int kProbeLines = 2;
   static constexpr int kEntryLines = 3;
 

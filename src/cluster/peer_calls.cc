@@ -26,12 +26,11 @@ void PeerCalls::serve(uint8_t service, Service handler) {
 
 bool PeerCalls::send(const NodeId& to, Type type, uint64_t id, std::string_view service,
                      std::string_view body) {
-  message_.clear();
-  object::ByteWriter writer(message_);
+  head_.clear();
+  object::ByteWriter writer(head_);
   writer.fixed64(id);
   writer.raw(service);
-  writer.raw(body);
-  return links_.send(to, type, message_);
+  return links_.send(to, type, head_, body);
 }
 
 // ---- asking
@@ -47,7 +46,7 @@ void PeerCalls::call(const NodeId& to, uint8_t service, std::string_view body, P
     return done(std::unexpected(CallFailure::not_sent));
   }
   const uint64_t now = loop_.clock().monotonic_us();
-  const uint64_t deadline_us = now + patience.timeout_us;
+  const uint64_t deadline_us = now + patience.timeout_us + Patience::travel_us(body.size());
   open_.emplace(id, Open{to, now, deadline_us, up, patience.ends_with_health, std::move(done)});
   watch(deadline_us);
   watch_silence();

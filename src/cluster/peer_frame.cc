@@ -57,7 +57,7 @@ size_t FrameWriter::begin_message(uint8_t type) {
 bool FrameWriter::end_message(size_t message) {
   assert(out_.size() >= message + kMessageHeaderBytes);
   const size_t body_bytes = out_.size() - message - kMessageHeaderBytes;
-  if (body_bytes <= kMessageBodyBytesMax) {
+  if (body_bytes <= body_bytes_max_) {
     store(out_.data() + message + 1, body_bytes);
     return true;
   }

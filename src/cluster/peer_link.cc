@@ -24,6 +24,7 @@ PeerLink::PeerLink(PeerHandshake::Role role, std::unique_ptr<runtime::Stream> st
       handshake_(std::make_unique<PeerHandshake>(
           role, std::move(own), settings.secret,
           [this](const PeerHello& peer) { return owner_.judge(*this, peer); })),
+      writer_(batch_, settings.body_bytes_max),
       stream_(std::move(stream)) {
   assert(!read_buffer_.empty());
   const uint64_t timeout_us = settings.handshake_timeout_us;

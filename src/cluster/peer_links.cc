@@ -26,8 +26,10 @@ PeerLinks::~PeerLinks() = default;
 PeerLink* PeerLinks::make_link(Role role, std::unique_ptr<runtime::Stream> stream, Held held) {
   PeerHello hello = settings_.hello;
   random_.fill(hello.nonce);
-  const PeerLinkSettings settings{settings_.secret, settings_.handshake_timeout_us,
-                                  settings_.queued_bytes_max, read_buffer_};
+  const PeerLinkSettings settings{.secret = settings_.secret,
+                                  .handshake_timeout_us = settings_.handshake_timeout_us,
+                                  .queued_bytes_max = settings_.queued_bytes_max,
+                                  .read_buffer = read_buffer_};
   PeerLinkOwner& owner = *this;
   held.link =
       std::make_unique<PeerLink>(role, std::move(stream), std::move(hello), settings, loop_, owner);
@@ -58,7 +60,12 @@ bool PeerLinks::up(const NodeId& node) const {
   return at != routes_.end() && at->second.link != nullptr && at->second.link->ready();
 }
 
-bool PeerLinks::send(const NodeId& to, uint8_t type, std::string_view body) {
+size_t PeerLinks::queued_bytes(const NodeId& node) const {
+  const auto at = routes_.find(node);
+  return at == routes_.end() || at->second.link == nullptr ? 0 : at->second.link->queued_bytes();
+}
+
+bool PeerLinks::send(const NodeId& to, uint8_t type, std::string_view head, std::string_view rest) {
   Route* const route = connect(to);
   if (route == nullptr) {
     ++statistics_.dropped;
@@ -66,14 +73,14 @@ bool PeerLinks::send(const NodeId& to, uint8_t type, std::string_view body) {
   }
   if (route->link != nullptr && route->link->ready()) {
     const SendResult result =
-        route->link->send(type, [body](std::string& out) { out.append(body); });
+        route->link->send(type, [&](std::string& out) { out.append(head).append(rest); });
     if (result == SendResult::queued) {
-      to_flush_.push_back(to);
+      if (to_flush_.empty() || to_flush_.back() != to) to_flush_.push_back(to);
       return true;
     }
-  } else if (route->waiting_bytes + body.size() <= settings_.waiting_bytes_max) {
-    route->waiting.emplace_back(type, body);
-    route->waiting_bytes += body.size();
+  } else if (route->waiting_bytes + head.size() + rest.size() <= settings_.waiting_bytes_max) {
+    route->waiting.emplace_back(type, std::string(head).append(rest));
+    route->waiting_bytes += head.size() + rest.size();
     return true;
   }
   ++statistics_.dropped;

@@ -118,8 +118,10 @@ TEST(PeerFrame, WhatIsWholeIsReadWhereItStands) {
   EXPECT_EQ(reader.frames(), 2u);
 }
 
+constexpr size_t kLargeBytes = size_t{32} << 20;
+
 TEST(PeerFrame, ALengthIsNotBelievedBeforeItsBytesAreHere) {
-  std::string bytes = frame_of({{1, std::string(kMessageBodyBytesMax, 'x')}});
+  std::string bytes = frame_of({{1, std::string(kLargeBytes, 'x')}});
   FrameReader reader;
   EXPECT_TRUE(read_all(reader, std::string_view(bytes).substr(0, 1000)).empty());
   EXPECT_LT(reader.held_bytes(), 4096u);
@@ -132,22 +134,23 @@ TEST(PeerFrame, AFullFrameTakesNoFurtherMessage) {
   std::string out;
   FrameWriter writer(out);
   add(writer, {1, std::string(kFrameBatchBytes - kMessageHeaderBytes - 1, 'x')});
-  add(writer, {2, std::string(kMessageBodyBytesMax, 'y')});
+  add(writer, {2, std::string(kLargeBytes, 'y')});
   add(writer, {3, "z"});
   writer.seal();
   EXPECT_EQ(writer.frames(), 2u);
   FrameReader reader;
   const auto got = read_all(reader, out);
   ASSERT_EQ(got.size(), 3u) << reader.status().error().message;
-  EXPECT_EQ(got[1].body.size(), kMessageBodyBytesMax);
+  EXPECT_EQ(got[1].body.size(), kLargeBytes);
   EXPECT_EQ(got[2], (OwnedMessage{3, "z"}));
   EXPECT_EQ(reader.frames(), 2u);
 }
 
 TEST(PeerFrame, AMessageThatIsTooLongLeavesNoTrace) {
-  const auto too_long = [](std::string& out) { out.append(kMessageBodyBytesMax + 1, 'x'); };
+  constexpr size_t kBytesMax = 100'000;
+  const auto too_long = [](std::string& out) { out.append(kBytesMax + 1, 'x'); };
   std::string out;
-  FrameWriter writer(out);
+  FrameWriter writer(out, kBytesMax);
   EXPECT_FALSE(writer.add(1, too_long));
   EXPECT_FALSE(writer.open());
   EXPECT_TRUE(out.empty());

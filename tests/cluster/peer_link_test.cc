@@ -237,9 +237,10 @@ TEST_F(PeerLinkTest, APeerThatDoesNotReadCostsNoMoreThanTheBound) {
 }
 
 TEST_F(PeerLinkTest, TakesMessagesUpToTheLimit) {
+  one_.settings.body_bytes_max = 6 << 20;
   connect();
   one_.loop->post([&] {
-    EXPECT_EQ(one_.send(1, std::string(kMessageBodyBytesMax + 1, 'x')), SendResult::too_long);
+    EXPECT_EQ(one_.send(1, std::string((6 << 20) + 1, 'x')), SendResult::too_long);
     EXPECT_EQ(one_.send(2, std::string(5 << 20, 'y')), SendResult::queued);
   });
   ASSERT_TRUE(run_until([&] { return !two_.owner.got.empty(); }));

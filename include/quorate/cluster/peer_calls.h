@@ -48,8 +48,11 @@ class PeerDirectory {
   virtual void on_silent(const object::NodeId& /*node*/) {}
 };
 
-// How long a question waits.
+// How long a question waits, and as long again as its bytes take at kSlowestBytesPerUs.
 struct Patience {
+  static constexpr uint64_t kSlowestBytesPerUs = 16;
+  static uint64_t travel_us(size_t bytes) { return bytes / kSlowestBytesPerUs; }
+
   // NOLINTNEXTLINE(google-explicit-constructor): a time is what most have to say.
   Patience(uint64_t of_us) : timeout_us(of_us) {}
   // Also no longer than until give_up_on(): for questions that another node can answer instead.
@@ -171,7 +174,7 @@ class PeerCalls final : private PeerLinksOwner {
   std::unique_ptr<runtime::Timer> silence_;  // while there are open ones
   const uint64_t life_;
   uint64_t next_id_ = life_;
-  std::string message_;  // being put together
+  std::string head_;  // of a message that is being sent
   std::unique_ptr<runtime::Timer> timer_;
   uint64_t watched_us_ = UINT64_MAX;  // when it is due
   Statistics statistics_;

@@ -29,7 +29,8 @@ namespace quorate::cluster {
 
 inline constexpr size_t kFrameHeaderBytes = 8;
 inline constexpr size_t kMessageHeaderBytes = 5;
-inline constexpr size_t kMessageBodyBytesMax = size_t{32} << 20;
+// Room for the largest value that Redis takes (proto-max-bulk-len, 512 MiB) among others.
+inline constexpr size_t kMessageBodyBytesMax = size_t{1} << 30;
 inline constexpr size_t kFrameBatchBytes = size_t{1} << 20;
 inline constexpr size_t kFramePayloadBytesMax =
     kFrameBatchBytes + kMessageHeaderBytes + kMessageBodyBytesMax;
@@ -41,10 +42,11 @@ void seal_frame(std::span<char> frame);
 // that of the string.
 class FrameWriter {
  public:
-  explicit FrameWriter(std::string& out) : out_(out) {}
+  explicit FrameWriter(std::string& out, size_t body_bytes_max = kMessageBodyBytesMax)
+      : out_(out), body_bytes_max_(body_bytes_max) {}
 
   // Calls encode(std::string&), which appends the message's body. False, and the message is not
-  // there, if the body is longer than kMessageBodyBytesMax.
+  // there, if the body is longer than body_bytes_max.
   template <class Encode>
   [[nodiscard]] bool add(uint8_t type, Encode&& encode) {
     const size_t message = begin_message(type);
@@ -67,6 +69,7 @@ class FrameWriter {
   bool end_message(size_t message);
 
   std::string& out_;
+  const size_t body_bytes_max_;
   size_t frame_ = kNone;  // where the open frame begins
   uint64_t frames_ = 0;
 };

@@ -48,6 +48,7 @@ struct PeerLinkSettings {
   std::string secret;
   uint64_t handshake_timeout_us = 5'000'000;
   size_t queued_bytes_max = size_t{64} << 20;
+  size_t body_bytes_max = kMessageBodyBytesMax;  // of a message that is sent
   // Where all links of a thread read to; must outlive them. One read per turn fits in.
   std::span<char> read_buffer;
 };
@@ -56,7 +57,7 @@ enum class SendResult : uint8_t {
   queued,
   not_ready,  // before on_ready(), or after the link's end has begun
   overflow,   // the peer does not keep up
-  too_long,   // longer than kMessageBodyBytesMax
+  too_long,   // longer than body_bytes_max
 };
 
 class PeerLink final : private runtime::StreamHandler {
@@ -131,7 +132,7 @@ class PeerLink final : private runtime::StreamHandler {
 
   FrameReader reader_;
   std::string batch_;  // not yet given to the stream
-  FrameWriter writer_{batch_};
+  FrameWriter writer_;
   std::string in_flight_;  // given to write()
   size_t unwritten_bytes_ = 0;
   Statistics statistics_;

@@ -89,13 +89,16 @@ class PeerLinks final : private PeerLinkOwner {
   using Met = std::move_only_function<void(runtime::Result<object::NodeId>)>;
   void meet(const std::string& host, uint16_t port, Met done);
 
-  // True if the message is on its way; false if it was dropped.
-  bool send(const object::NodeId& to, uint8_t type, std::string_view body);
+  // True if the message is on its way; false if it was dropped. Its body is `head` and then `rest`.
+  bool send(const object::NodeId& to, uint8_t type, std::string_view head,
+            std::string_view rest = {});
   // At the end of each turn: one write for each peer that was sent to.
   void flush();
 
   // Whether there is a connection to send on.
   bool up(const object::NodeId& node) const;
+  // What was sent and the connection has not taken yet.
+  size_t queued_bytes(const object::NodeId& node) const;
   // Ends all connections with the node.
   void drop(const object::NodeId& node, const std::string& reason);
   size_t links() const { return links_.size(); }

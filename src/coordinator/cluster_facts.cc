@@ -7,6 +7,7 @@ namespace quorate::coordinator {
 void ClusterFacts::add(const ClusterFacts& other) {
   reads += other.reads;
   reads_failed += other.reads_failed;
+  reads_hedged += other.reads_hedged;
   repaired_here += other.repaired_here;
   repaired_there += other.repaired_there;
   read_latency.add(other.read_latency);

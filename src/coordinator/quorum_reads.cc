@@ -16,10 +16,16 @@ using cluster::ClusterView;
 using object::NodeId;
 using Verdict = Replicator::Verdict;
 
-enum class Compared : uint8_t { same = 0, differs = 1 };
+// `later`: it differs, and what is there did not fit into this answer.
+enum class Compared : uint8_t { same = 0, differs = 1, later = 2 };
 
 // A key that changes faster than replicas can be asked about it.
 constexpr unsigned kAttemptsMax = 64;
+
+bool is_healthy(const ClusterView& view, const NodeId& id) {
+  const ClusterView::Place place = view.find(id);
+  return place != ClusterView::kNobody && view.member(place).healthy();
+}
 
 }  // namespace
 
@@ -29,11 +35,13 @@ struct QuorumReads::Check {
   ShardCoordinator::Run done;
   uint64_t digest = 0;   // what the others are asked about
   unsigned missing = 0;  // of their answers
+  unsigned open = 0;     // questions that may still bring one
   boost::container::small_vector<ClusterView::Place, 4> candidates;
   size_t next = 0;  // of them
   std::shared_ptr<const ClusterView> view;
   unsigned attempts = 0;
   bool differed = false;
+  bool waits() const { return done && missing > 0; }  // for an answer
   // Who has taken in what is here, and what that was: who shows nothing even so has removed it.
   boost::container::small_vector<std::pair<NodeId, uint64_t>, 2> offered;
 };
@@ -44,12 +52,18 @@ QuorumReads::QuorumReads(Parts parts, QuorumReadSettings settings)
       replicator_(parts.replicator),
       actors_(parts.actors),
       digests_(parts.replicator.digests()),
-      settings_(settings) {
+      settings_(settings),
+      answer_times_(settings.hedging) {
   calls_.serve(kService, [this](const NodeId&, std::string_view body,
                                 cluster::PeerCalls::Reply reply) { serve(body, reply); });
 }
 
 QuorumReads::~QuorumReads() = default;
+
+void QuorumReads::set_view(std::shared_ptr<const ClusterView> view) {
+  view_ = std::move(view);
+  answer_times_.keep([this](const NodeId& id) { return is_healthy(*view_, id); });
+}
 
 // ---- asking
 
@@ -108,53 +122,90 @@ bool QuorumReads::two_are_enough(uint16_t slot) const {
 bool QuorumReads::ask_next(const CheckRef& check) {
   if (check->next == check->candidates.size()) return false;
   const NodeId& to = check->view->member(check->candidates[check->next++]).id;
-  auto at = std::ranges::find(batches_, to, &Batch::to);
-  if (at == batches_.end()) at = batches_.insert(at, Batch{to, {}, 0});
-  at->checks.push_back(check);
+  auto at = std::ranges::find_if(batches_, [&](const auto& batch) { return batch->to == to; });
+  if (at == batches_.end()) at = batches_.insert(at, std::make_shared<Batch>(to));
+  (*at)->checks.push_back(check);
+  ++check->open;
   return true;
 }
 
 void QuorumReads::end_turn() {
   // Who cannot be reached is replaced at once.
   while (!batches_.empty()) {
-    for (Batch& batch : std::exchange(batches_, {})) send(std::move(batch));
+    for (const BatchRef& batch : std::exchange(batches_, {})) send(batch);
   }
 }
 
-void QuorumReads::send(Batch batch) {
+void QuorumReads::send(const BatchRef& batch) {
   std::string body;
   object::ByteWriter out(body);
-  for (const CheckRef& check : batch.checks) {
+  for (const CheckRef& check : batch->checks) {
     out.varint(check->key.db);
     out.sized(check->key.name);
     out.fixed64(check->digest);
   }
-  const NodeId to = batch.to;
-  batch.asked_us = coordinator_.loop().clock().monotonic_us();
-  calls_.call(to, kService, body, cluster::Patience::while_healthy(settings_.answer_timeout_us),
-              [this, batch = std::move(batch)](cluster::PeerCalls::Answer answer) {
-                answered(batch, answer);
-              });
+  batch->asked_us = coordinator_.loop().clock().monotonic_us();
+  calls_.call(batch->to, kService, body,
+              cluster::Patience::while_healthy(settings_.answer_timeout_us),
+              [this, batch](cluster::PeerCalls::Answer answer) { answered(*batch, answer); });
+  if (!batch->checks.empty()) watch(batch);
 }
 
-void QuorumReads::answered(const Batch& batch, cluster::PeerCalls::Answer answer) {
+void QuorumReads::watch(const BatchRef& batch) {
+  under_way_.push_back(batch);
+  if (hedge_ != nullptr) return;
+  hedge_ = coordinator_.loop().start_timer(answer_times_.hedge_delay_us(), 0,
+                                           [this] { hedge_late_ones(); });
+}
+
+// Runs once for many batches: most are answered by the time it looks at them.
+void QuorumReads::hedge_late_ones() {
+  const auto timer = std::move(hedge_);
+  const uint64_t now = coordinator_.loop().clock().monotonic_us();
+  const uint64_t delay_us = answer_times_.hedge_delay_us();
+  for (; !under_way_.empty(); under_way_.pop_front()) {
+    const Batch& oldest = *under_way_.front();
+    if (oldest.checks.empty()) continue;
+    const uint64_t due_us = oldest.asked_us + delay_us;
+    if (now < due_us) {
+      hedge_ = coordinator_.loop().start_timer(due_us - now, 0, [this] { hedge_late_ones(); });
+      return;
+    }
+    hedge(oldest);
+  }
+}
+
+void QuorumReads::hedge(const Batch& batch) {
+  for (const CheckRef& check : batch.checks) {
+    if (!check->waits() || check->next == check->candidates.size()) continue;
+    if (!is_healthy(*view_, check->view->member(check->candidates[check->next]).id)) continue;
+    ask_next(check);
+    ++statistics_.hedged;
+  }
+}
+
+void QuorumReads::answered(Batch& batch, cluster::PeerCalls::Answer answer) {
+  const std::vector<CheckRef> checks = std::exchange(batch.checks, {});
   object::ByteReader in(answer ? *answer : std::string_view());
   if (answer) {
-    latency_.record(coordinator_.loop().clock().monotonic_us() - batch.asked_us,
-                    batch.checks.size());
+    const uint64_t took_us = coordinator_.loop().clock().monotonic_us() - batch.asked_us;
+    latency_.record(took_us, checks.size());
+    answer_times_.record(batch.to, took_us);
   }
   std::vector<std::pair<CheckRef, uint64_t>> differing;
-  for (size_t i = 0; i < batch.checks.size(); ++i) {
-    const CheckRef& check = batch.checks[i];
-    coordinator_.store().prefetch_ahead(
-        i, batch.checks.size(), [&](size_t j) -> const auto& { return batch.checks[j]->key; });
-    const uint8_t compared = in.byte();
-    const uint64_t theirs = compared == static_cast<uint8_t>(Compared::differs) ? in.fixed64() : 0;
+  for (size_t i = 0; i < checks.size(); ++i) {
+    const CheckRef& check = checks[i];
+    coordinator_.store().prefetch_ahead(i, checks.size(),
+                                        [&](size_t j) -> const auto& { return checks[j]->key; });
+    const auto compared = static_cast<Compared>(in.byte());
+    const uint64_t theirs = compared == Compared::differs ? in.fixed64() : 0;
     if (!in.ok()) {
       no_answer(check);
-    } else if (compared == static_cast<uint8_t>(Compared::same)) {
+    } else if (compared == Compared::same) {
       ++statistics_.same;
       one_agrees(check);
+    } else if (compared == Compared::later) {
+      restart(check);
     } else {
       differing.emplace_back(check, theirs);
     }
@@ -174,11 +225,15 @@ void QuorumReads::answered(const Batch& batch, cluster::PeerCalls::Answer answer
 }
 
 void QuorumReads::no_answer(const CheckRef& check) {
-  if (check->done && !ask_next(check)) fail(check);
+  if (!check->waits()) return;
+  --check->open;
+  if (!ask_next(check) && check->open < check->missing) fail(check);
 }
 
 void QuorumReads::one_agrees(const CheckRef& check) {
-  if (check->done && --check->missing == 0) agreed(check);
+  if (!check->waits()) return;
+  --check->open;
+  if (--check->missing == 0) agreed(check);
 }
 
 // What the other one has is merged here. Has it all that is here?
@@ -318,7 +373,7 @@ class QuorumReads::Serving : public std::enable_shared_from_this<Serving> {
       if (!in.ok() || db >= shape.databases) return;  // its deadline tells the asker
       const auto key = object::Key::of(name, static_cast<uint16_t>(db), shape.hash_seed);
       if (!shape.owns(key.slot)) return;
-      questions_.push_back({key, digest, 0, false});
+      questions_.push_back({key, digest});
     }
     if (!in.ok()) return;
     missing_ = questions_.size() + 1;
@@ -334,7 +389,7 @@ class QuorumReads::Serving : public std::enable_shared_from_this<Serving> {
   struct Question {
     object::Key key;
     uint64_t digest = 0, ours = 0;
-    bool failed = false;
+    bool later = false;
   };
 
   storage::ShardStore& store() { return reads_.coordinator_.store(); }
@@ -352,7 +407,9 @@ class QuorumReads::Serving : public std::enable_shared_from_this<Serving> {
     failed_ = failed_ || !at_hand;
     if (at_hand) {
       question.ours = reads_.digests_.of(question.key);
-      if (question.ours != question.digest) {
+      question.later =
+          question.ours != question.digest && states_.bytes() > reads_.settings_.states_bytes_max;
+      if (question.ours != question.digest && !question.later) {
         std::string scratch;
         if (const auto state = store().state_of(question.key, scratch)) states_.add(*state);
       }
@@ -369,8 +426,9 @@ class QuorumReads::Serving : public std::enable_shared_from_this<Serving> {
     object::ByteWriter out(body);
     for (const Question& question : questions_) {
       const bool same = question.ours == question.digest;
-      out.byte(static_cast<uint8_t>(same ? Compared::same : Compared::differs));
-      if (!same) out.fixed64(question.ours);
+      const Compared differs = question.later ? Compared::later : Compared::differs;
+      out.byte(static_cast<uint8_t>(same ? Compared::same : differs));
+      if (!same && !question.later) out.fixed64(question.ours);
     }
     states_.finish(body);
     reply_(body);

@@ -270,6 +270,7 @@ constexpr SectionSpec kSections[] = {
     {"Commandstats", {}, false, &write_command_stats},
     {"Cluster", {}, true, &write_cluster},
     {"Quorum", {}, true, &write_quorum},
+    {"Hints", {}, true, &write_hints},
     {"Peers", {}, true, &write_peers},
     {"Siblings", {}, true, &write_siblings},
     {"Keyspace", {}, true, &write_keyspace},

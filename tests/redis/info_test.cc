@@ -46,8 +46,9 @@ class Info : public testing::TestWithParam<unsigned> {
 INSTANTIATE_TEST_SUITE_P(Shards, Info, testing::Values(1u, 3u));
 
 TEST_P(Info, SectionsComeInRedissOrder) {
-  const Words usual{"Server",  "Clients", "Memory", "Persistence", "Stats",    "Replication", "CPU",
-                    "Modules", "Cluster", "Quorum", "Peers",       "Siblings", "Keyspace"};
+  const Words usual{"Server",      "Clients", "Memory",   "Persistence", "Stats",
+                    "Replication", "CPU",     "Modules",  "Cluster",     "Quorum",
+                    "Hints",       "Peers",   "Siblings", "Keyspace"};
   EXPECT_EQ(titles({}), usual);
   EXPECT_EQ(titles({"default"}), usual);
   Words all = usual;

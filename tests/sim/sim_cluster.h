@@ -50,6 +50,8 @@ class SimCluster {
   // Nodes of one side do not reach those of the other.
   void part(const std::vector<unsigned>& one, const std::vector<unsigned>& other);
   void heal();
+  // Between the node and the others, from now on.
+  void set_delay(unsigned i, Delay delay) { network_.set_delay(nodes_[i]->number(), delay); }
 
   // The reply that a client of the node gets on a connection of its own.
   std::string run(unsigned i, const redis::Words& words);

@@ -81,6 +81,11 @@ std::unique_ptr<runtime::Stream> SimNetwork::join(SimLoop& from, NodeId to, uint
       Link{from.node(), to, std::make_unique<SimLink>(world_, from, other, options_)});
   if (blocked(made.first, made.second)) made.link->partition(Side::first);
   if (blocked(made.second, made.first)) made.link->partition(Side::second);
+  for (const NodeId node : {made.first, made.second}) {
+    if (const auto slow = delays_.find(node); slow != delays_.end()) {
+      made.link->set_delay(slow->second);
+    }
+  }
   auto stream = std::make_shared<std::unique_ptr<runtime::Stream>>(made.link->take(Side::second));
   other.post([this, to, stream] {
     const auto listener = listeners_.find(to);
@@ -120,6 +125,13 @@ void SimNetwork::part(const std::vector<NodeId>& one, const std::vector<NodeId>&
 void SimNetwork::heal() {
   blocked_.clear();
   for (Link& of : links_) of.link->heal();
+}
+
+void SimNetwork::set_delay(NodeId of, Delay delay) {
+  delays_[of] = delay;
+  for (Link& link : links_) {
+    if (link.first == of || link.second == of) link.link->set_delay(delay);
+  }
 }
 
 void SimNetwork::cut(NodeId one, NodeId other) {

@@ -3,7 +3,8 @@
 // A node is at 10.0.<node / 256>.<node % 256> and listens on a port; connections are SimLinks.
 // block() lets nothing through from one node to another, for connections that are, that are being
 // made and that will be; unblock() lets through what was held back. Connecting to a node that does
-// not listen is refused, to one that is blocked it times out. Thread: the simulator's one. Loops
+// not listen is refused, to one that is blocked it times out. set_delay() makes a node's
+// connections slow. Thread: the simulator's one. Loops
 // and handlers must live as long as their node listens.
 #pragma once
 
@@ -42,6 +43,8 @@ class SimNetwork {
   // Both ways, between each of the one side and each of the other.
   void part(const std::vector<NodeId>& one, const std::vector<NodeId>& other);
   void heal();
+  // What the node sends and is sent takes so long from now on.
+  void set_delay(NodeId of, Delay delay);
   // Ends every connection between the two.
   void cut(NodeId one, NodeId other);
   size_t connections() const { return links_.size(); }  // made so far
@@ -66,6 +69,7 @@ class SimNetwork {
   const SimLink::Options options_;
   std::map<NodeId, Listener> listeners_;
   std::set<std::pair<NodeId, NodeId>> blocked_;
+  std::map<NodeId, Delay> delays_;
   std::vector<Link> links_;
 };
 

@@ -176,6 +176,7 @@ void SimNode::join_network(Shard& shard, unsigned index, const Options& options)
   settings.shard = index;
   settings.shards = options.shards;
   settings.replicator = options.replicator;
+  settings.reads = options.reads;
   settings.settles = options.settles;
   settings.source = options.source;
   shard.cluster = std::make_unique<coordinator::ShardCluster>(

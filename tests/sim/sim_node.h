@@ -42,6 +42,7 @@ class SimNode : private coordinator::ActorDirectory {
     bool repair = false;
     // In a network.
     coordinator::ReplicatorSettings replicator;
+    coordinator::QuorumReadSettings reads;
     bool settles = true;  // slots that the node coordinates
     repair::SlotSource::Settings source;
   };

@@ -21,6 +21,7 @@ struct ClusterFacts {
   };
 
   uint64_t reads = 0, reads_failed = 0;               // keys that a quorum was asked about
+  uint64_t reads_hedged = 0;                          // keys that one replica more was asked about
   uint64_t repaired_here = 0, repaired_there = 0;     // keys, by such reads
   LatencyHistogram read_latency, write_latency;       // until R, until W have it
   uint64_t uncertain_writes = 0;                      // turns with changes that W did not confirm

@@ -9,6 +9,10 @@
 // does not answer is replaced by the next one; when there are too few, the check fails and the
 // command must not run. All checks that a turn sends to one replica are one message.
 //
+// Hedging: what a replica has not answered within the time that AnswerTimes tells, one that is left
+// and seems well is asked, too, and the first answers that make a quorum count. Whose answers those
+// are makes no difference to what a quorum has.
+//
 // A replica that has no digest of the key never heard of it, has flushed or has reaped it. Which of
 // them it is shows when it has taken in what is shown here: if it then still has nothing, it had
 // seen all of that and removed it, and it is removed here.
@@ -16,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -23,16 +28,22 @@
 
 #include "quorate/cluster/cluster_view.h"
 #include "quorate/cluster/peer_calls.h"
+#include "quorate/coordinator/answer_times.h"
 #include "quorate/coordinator/key_digests.h"
 #include "quorate/coordinator/latency_histogram.h"
 #include "quorate/coordinator/replicator.h"
 #include "quorate/coordinator/shard_coordinator.h"
 #include "quorate/object/key.h"
+#include "quorate/runtime/loop.h"
 
 namespace quorate::coordinator {
 
 struct QuorumReadSettings {
-  uint64_t answer_timeout_us = 500'000;  // then the next replica is asked
+  // Then nothing is expected of a replica any more, nor once it is not healthy.
+  uint64_t answer_timeout_us = 5'000'000;
+  AnswerTimes::Bounds hedging = {};
+  // Of an answer, beyond which it brings no further key: those are asked about once more.
+  size_t states_bytes_max = size_t{64} << 20;
 };
 
 class QuorumReads {
@@ -49,6 +60,7 @@ class QuorumReads {
   struct Statistics {
     uint64_t checks = 0, same = 0;
     uint64_t repaired_here = 0, repaired_there = 0;  // keys, by what a check found
+    uint64_t hedged = 0;                             // keys that one replica more was asked about
     uint64_t failed = 0;
   };
 
@@ -58,7 +70,7 @@ class QuorumReads {
   QuorumReads(const QuorumReads&) = delete;
   QuorumReads& operator=(const QuorumReads&) = delete;
 
-  void set_view(std::shared_ptr<const cluster::ClusterView> view) { view_ = std::move(view); }
+  void set_view(std::shared_ptr<const cluster::ClusterView> view);
 
   // Calls `done` when a quorum agrees with what is here, at once if it takes nobody else. The error
   // begins with NOQUORUM. REQUIRES: this node is a replica of the key, which is resident or absent;
@@ -76,15 +88,19 @@ class QuorumReads {
   using CheckRef = std::shared_ptr<Check>;
   struct Batch {
     object::NodeId to{};
-    std::vector<CheckRef> checks;
+    std::vector<CheckRef> checks;  // until it is answered
     uint64_t asked_us = 0;
   };
+  using BatchRef = std::shared_ptr<Batch>;
   class Serving;
 
   void begin(const CheckRef& check);
   bool ask_next(const CheckRef& check);
-  void send(Batch batch);
-  void answered(const Batch& batch, cluster::PeerCalls::Answer answer);
+  void send(const BatchRef& batch);
+  void watch(const BatchRef& batch);
+  void hedge_late_ones();
+  void hedge(const Batch& batch);
+  void answered(Batch& batch, cluster::PeerCalls::Answer answer);
   void compare_again(const object::NodeId& from, const CheckRef& check, uint64_t theirs);
   std::string state_of(const object::Key& key) const;
   void forget(const CheckRef& check);
@@ -107,7 +123,10 @@ class QuorumReads {
   const KeyDigests& digests_;
   const QuorumReadSettings settings_;
   std::shared_ptr<const cluster::ClusterView> view_;
-  std::vector<Batch> batches_;  // of this turn
+  std::vector<BatchRef> batches_;          // of this turn
+  std::deque<BatchRef> under_way_;         // in the order of asking, perhaps answered
+  std::unique_ptr<runtime::Timer> hedge_;  // while something is under way
+  AnswerTimes answer_times_;
   Statistics statistics_;
   LatencyHistogram latency_;
 };

@@ -24,6 +24,20 @@ import wire
 AGREE_WITHIN_S = 30
 
 
+def meet(node, other, peer_port, within_s=AGREE_WITHIN_S):
+    """CLUSTER MEET. A node that has just met another one may be starting again, with its hash
+    seed."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            with node.connect() as connection:
+                return connection.call("CLUSTER", "MEET", other.host, other.port, peer_port)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
 class Cluster:
     """Nodes that have met each other and agree on who holds what. Arguments are Server's;
     `links` is a SlowLinks that all messages between nodes go through, `network` the Network that
@@ -74,8 +88,7 @@ class Cluster:
             node.start()
         if not self._joined:
             for other, peer_port in list(zip(self.nodes, self._peer_ports))[1:]:
-                with self.nodes[0].connect() as connection:
-                    connection.call("CLUSTER", "MEET", other.host, other.port, peer_port)
+                meet(self.nodes[0], other, peer_port)
             self._joined = True
         self.wait_until_agreed()
         return self
@@ -87,9 +100,7 @@ class Cluster:
             self._binary, options=[*own, *self._options], **self._arguments
         )
         node.start()
-        with node.connect() as connection:
-            first = self.nodes[0]
-            connection.call("CLUSTER", "MEET", first.host, first.port, self._peer_ports[0])
+        meet(node, self.nodes[0], self._peer_ports[0])
         self.nodes.append(node)
         self._peer_ports.append(own[-1][1])
         return node

@@ -22,6 +22,14 @@ using PeerIndex = ReplicationWindow::Peer;
 
 constexpr uint64_t kMessageNumbersMax = uint64_t{1} << 62;  // room to count on
 constexpr unsigned kQuestionsPerPace = 16, kPacesMax = 6;
+constexpr size_t kQuestionBytesMax = cluster::kMessageBodyBytesMax - 1024;
+
+// Of a message towards unacknowledged_bytes_max: one or two with the largest values there are must
+// not make a replica fall behind.
+size_t weight_of(size_t message_bytes) {
+  constexpr size_t kMessageWeightMax = size_t{32} << 20;
+  return std::min(message_bytes, kMessageWeightMax);
+}
 
 }  // namespace
 
@@ -84,6 +92,7 @@ void Replicator::set_map(std::shared_ptr<const ReplicaMap> map) {
   for (size_t i = 0; i < map_->peers.size(); ++i) {
     const PeerIndex peer = peer_index(map_->peers[i]);
     window_.set_down(peer, map_->down[i]);
+    peers_[peer]->down = map_->down[i];
     if (peers_[peer]->round == 0) begin_round(peer);
   }
   in_turn_.assign(groups_.size(), 0);
@@ -148,7 +157,9 @@ void Replicator::end_turn(uint64_t position) {
   }
   turn_groups_.clear();
   const uint64_t now = loop_.clock().monotonic_us();
-  const uint64_t turn = window_.open(position, groups, now + settings_.write_timeout_us);
+  // Who waits for a turn waits for those before it, too.
+  turn_deadline_us_ = std::max(turn_deadline_us_, now + write_timeout_us());
+  const uint64_t turn = window_.open(position, groups, turn_deadline_us_);
   opened_us_.push_back(now);
   note_settled();
   for (PeerIndex peer = 0; peer < peers_.size(); ++peer) {
@@ -156,6 +167,13 @@ void Replicator::end_turn(uint64_t position) {
   }
   watch_deadline();
   watch_answers();
+}
+
+// For this turn: large values take longer.
+uint64_t Replicator::write_timeout_us() const {
+  size_t bytes = 0;
+  for (const auto& peer : peers_) bytes = std::max(bytes, peer->changes.bytes());
+  return settings_.write_timeout_us + cluster::Patience::travel_us(bytes);
 }
 
 void Replicator::send(PeerIndex index, uint64_t turn) {
@@ -172,8 +190,10 @@ void Replicator::send(PeerIndex index, uint64_t turn) {
   if (peer.silent) return;
   if (peer.answers->any_in_turn()) peer.answers->left(turn, now);
   peer.sent_bytes += sent.body.size();
+  peer.sent_weight += weight_of(sent.body.size());
+  const bool too_long = sent.body.size() > kQuestionBytesMax;
   peer.sent.push_back(std::move(sent));
-  if (peer.sent_bytes > settings_.unacknowledged_bytes_max) {
+  if (too_long || peer.sent_weight > settings_.unacknowledged_bytes_max) {
     return fall_behind(index, "too much waits for it");
   }
   ask(index, peer.sent.back());
@@ -251,12 +271,39 @@ void Replicator::acknowledged(PeerIndex index, Sent& sent) {
   while (!peer.sent.empty() && peer.sent.front().acknowledged) {
     up_to = peer.sent.front().turn;
     peer.sent_bytes -= peer.sent.front().body.size();
+    peer.sent_weight -= weight_of(peer.sent.front().body.size());
     peer.sent.pop_front();
   }
+  peer.acknowledged_us = loop_.clock().monotonic_us();
   if (up_to == 0) return;
   window_.acknowledged(index, up_to);
   if (heard_) heard_(first, peer.sent.empty() ? UINT64_MAX : peer.sent.front().turn);
   release_settled();
+  tell_of_room();
+}
+
+bool Replicator::has_room(const Peer& peer) const {
+  const size_t waiting = peer.sent_weight + peer.changes.bytes();
+  if (waiting <= settings_.unacknowledged_bytes_max / 2 || peer.down || peer.silent) [[likely]]
+    return true;
+  if (peer.sent.empty()) return false;
+  const uint64_t since_us = std::max(peer.acknowledged_us, peer.sent.front().since_us);
+  return loop_.clock().monotonic_us() > since_us + settings_.stalled_us;
+}
+
+bool Replicator::has_room(uint16_t slot) const {
+  const uint16_t number = map_ == nullptr ? ReplicaMap::kNoGroup : map_->group_of_slot[slot];
+  if (number == ReplicaMap::kNoGroup) return true;
+  for (const PeerIndex peer : groups_[number].peers) {
+    if (has_room(*peers_[peer])) continue;
+    room_asked_for_ = true;
+    return false;
+  }
+  return true;
+}
+
+void Replicator::tell_of_room() {
+  if (std::exchange(room_asked_for_, false) && room_told_) room_told_();
 }
 
 std::vector<uint16_t> Replicator::one_of_each_group(const object::SlotSet& slots) const {
@@ -324,7 +371,7 @@ void Replicator::fall_behind(PeerIndex index, const char* why) {
   if (!peer.sent.empty()) peer.missed_from = std::min(peer.missed_from, peer.sent.front().turn);
   peer.missed_to = UINT64_MAX;
   peer.sent.clear();
-  peer.sent_bytes = 0;
+  peer.sent_bytes = peer.sent_weight = 0;
   peer.answers->take_back_all();
   begin_round(index);
 }

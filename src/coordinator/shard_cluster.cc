@@ -28,6 +28,7 @@ std::unique_ptr<const storage::ShardStore::SlotSet> coordinated_slots(const Clus
 }
 
 constexpr uint64_t kPromiseTimeoutUs = 2'000'000;
+constexpr uint64_t kRoomLookUs = 500'000;
 
 }  // namespace
 
@@ -61,6 +62,7 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
                 settings.shard, settings.shards) {
   serve_promises();
   coordinator_.set_barrier(&replicator_);
+  replicator_.on_room([this] { admit_waiters(); });
   // Until the first view says who coordinates what.
   coordinator_.store().restrict_removals(std::make_unique<storage::ShardStore::SlotSet>());
 }
@@ -105,6 +107,7 @@ ShardCluster::~ShardCluster() {
 void ShardCluster::set_view(std::shared_ptr<const ClusterView> view) {
   const std::shared_ptr<const ClusterView> before = std::exchange(view_, std::move(view));
   alone_ = view_->alone();
+  count_healthy_replicas();
   const uint64_t last_turn = replicator_.turn_of_last_change();
   if (before == nullptr || before->ring_digest() != view_->ring_digest()) turn_of_ring_ = last_turn;
   if (before != nullptr && loses_slots(*before)) turn_of_loss_ = last_turn;
@@ -119,6 +122,7 @@ void ShardCluster::set_view(std::shared_ptr<const ClusterView> view) {
   if (before != nullptr) give_up_on_suspects(*before);
   if (settles_) settled_.set_view(view_);
   transfer_.set_view(view_);
+  admit_waiters();
 }
 
 // Whether another node coordinates what this one did.
@@ -188,11 +192,14 @@ unsigned ShardCluster::healthy_of(std::span<const ClusterView::Place> list) cons
       list, [&](ClusterView::Place place) { return view_->member(place).healthy(); }));
 }
 
-// While a member comes, on the ring that has fewer.
-unsigned ShardCluster::healthy_replicas(uint16_t slot) const {
-  const unsigned healthy = healthy_of(view_->preference_list(slot));
-  const auto other = view_->other_list(slot);
-  return other.empty() ? healthy : std::min(healthy, healthy_of(other));
+void ShardCluster::count_healthy_replicas() {
+  for (unsigned number = 0; number < object::kSlots; ++number) {
+    const auto slot = static_cast<uint16_t>(number);
+    unsigned healthy = healthy_of(view_->preference_list(slot));
+    const auto other = view_->other_list(slot);
+    if (!other.empty()) healthy = std::min(healthy, healthy_of(other));
+    healthy_replicas_[slot] = static_cast<uint8_t>(healthy);
+  }
 }
 
 runtime::Status ShardCluster::enough_replicas(uint16_t slot, unsigned write,
@@ -238,6 +245,47 @@ runtime::Status ShardCluster::may_change(const object::SlotSet& slots) const {
 void ShardCluster::admit(const object::Key& key, Access access, QuorumChoice own,
                          ShardCoordinator::Run run) {
   if (alone_) return coordinator_.when_ready(key, std::move(run));
+  if (access == Access::change && must_wait_for_room(key.slot)) {
+    return wait_for_room(key, own, std::move(run));
+  }
+  admit_with_room(key, access, own, std::move(run));
+}
+
+// Nobody overtakes who waits.
+bool ShardCluster::must_wait_for_room(uint16_t slot) const {
+  return (!room_waiters_.empty() && !admitting_waiters_) || !replicator_.has_room(slot);
+}
+
+void ShardCluster::wait_for_room(const object::Key& key, QuorumChoice own,
+                                 ShardCoordinator::Run run) {
+  room_waiters_.push_back({key, own, std::move(run)});
+  watch_waiters();
+}
+
+// Should nothing be acknowledged any more.
+void ShardCluster::watch_waiters() {
+  if (room_waiters_.empty()) return room_timer_.reset();
+  if (room_timer_ != nullptr) return;
+  room_timer_ = coordinator_.loop().start_timer(kRoomLookUs, 0, [this] {
+    const auto timer = std::move(room_timer_);
+    admit_waiters();
+  });
+}
+
+// As long as there is room: what they change counts at once.
+void ShardCluster::admit_waiters() {
+  admitting_waiters_ = true;
+  while (!room_waiters_.empty() && replicator_.has_room(room_waiters_.front().key.slot)) {
+    RoomWaiter waiter = std::move(room_waiters_.front());
+    room_waiters_.pop_front();
+    admit_with_room(waiter.key, Access::change, waiter.own, std::move(waiter.run));
+  }
+  admitting_waiters_ = false;
+  watch_waiters();
+}
+
+void ShardCluster::admit_with_room(const object::Key& key, Access access, QuorumChoice own,
+                                   ShardCoordinator::Run run) {
   if (access == Access::change) {
     if (auto status = may_change(key.slot, own); !status) return run(std::move(status));
   } else if (auto status = may_read(key.slot); !status) {
@@ -249,6 +297,15 @@ void ShardCluster::admit(const object::Key& key, Access access, QuorumChoice own
         if (!status) return run(std::move(status));
         admit_ready(key, access, own, std::move(run));
       });
+}
+
+bool ShardCluster::admits_now(const object::Key& key, QuorumChoice own) {
+  if (runtime::mutant(runtime::Mutant::blind_coordinator)) return false;
+  const bool now = !alone_ && view_->self_coordinates(key.slot) && settled_.settled(key.slot) &&
+                   healthy_replicas(key.slot) >= quorum(own).write &&
+                   coordinator_.ready({&key, 1}) && !must_wait_for_room(key.slot);
+  if (now) replicator_.rely(key.slot);
+  return now;
 }
 
 void ShardCluster::admit_ready(const object::Key& key, Access access, QuorumChoice own,
@@ -339,6 +396,7 @@ ClusterFacts ShardCluster::facts() const {
   ClusterFacts facts;
   facts.reads = reads_.statistics().checks;
   facts.reads_failed = reads_.statistics().failed;
+  facts.reads_hedged = reads_.statistics().hedged;
   facts.repaired_here = reads_.statistics().repaired_here;
   facts.repaired_there = reads_.statistics().repaired_there;
   facts.read_latency = reads_.latency();

@@ -15,7 +15,11 @@ constexpr std::string_view kUncertain =
     "-UNCERTAIN the write is on too few replicas to be promised and may take effect\r\n";
 constexpr std::string_view kUncertainRead =
     "-UNCERTAIN the key is being written and what was read may not have taken effect\r\n";
+constexpr std::string_view kTooMuch = "TRYAGAIN too much is on its way to the node that asks";
 constexpr uint64_t kOwnQuorumUs = 2'000'000;
+// Of replies to another node, beyond which what has not run yet is to be asked for once more: no
+// answer may be more than its link takes.
+constexpr size_t kAnswersBytesMax = size_t{32} << 20;
 
 struct ByKey {
   using is_avalanching = void;
@@ -40,6 +44,7 @@ void BatchRun::start(runtime::Executor& receiver, runtime::Task ended) {
 }
 
 void BatchRun::prefetch() const {
+  for (size_t i = 0; i < size(); ++i) engine_.store().prefetch_slot(request(i).keys[0]);
   for (size_t i = 0; i < size(); ++i) engine_.store().prefetch_cell(request(i).keys[0]);
   for (size_t i = 0; i < size(); ++i) engine_.store().prefetch_entry(request(i).keys[0]);
 }
@@ -58,6 +63,27 @@ void BatchRun::run_one(size_t i) {
       });
 }
 
+BatchRun::~BatchRun() {
+  if (peer_reply_bytes_ != nullptr) *peer_reply_bytes_ -= counted_bytes_;
+}
+
+void BatchRun::set_asker(const cluster::PeerCalls::Reply& asker) {
+  asker_ = asker;
+  peer_reply_bytes_ = engine_.peer_reply_bytes();
+}
+
+void BatchRun::count_reply_bytes() {
+  if (!asker_) return;
+  *peer_reply_bytes_ += replies_.size() - counted_bytes_;
+  counted_bytes_ = replies_.size();
+}
+
+bool BatchRun::is_too_much() const {
+  if (!asker_) return false;
+  const auto& links = engine_.shard_cluster()->calls().links();
+  return *peer_reply_bytes_ + links.queued_bytes(asker_->to()) > kAnswersBytesMax;
+}
+
 void BatchRun::run(size_t i, const runtime::Status& status) {
   extents_[i].begin = replies_.size();
   if (status) {
@@ -66,6 +92,7 @@ void BatchRun::run(size_t i, const runtime::Status& status) {
     ReplyWriter(replies_, request(i).protocol).error(status.error().message);
   }
   extents_[i].end = replies_.size();
+  count_reply_bytes();
 }
 
 // ---- in a cluster
@@ -98,10 +125,14 @@ void BatchRun::admit_chain(size_t first) {
   for (size_t i = first; changes && in_chain(i, first); i = next_of_key_[i]) {
     extents_[i].of_change = true;
   }
-  engine_.shard_cluster()->admit(request(first).keys[0], access, request(first).quorums,
-                                 [self = shared_from_this(), first](const runtime::Status& status) {
-                                   self->run_chain(first, status, Admitted::as_it_may);
-                                 });
+  coordinator::ShardCluster& cluster = *engine_.shard_cluster();
+  const object::Key& key = request(first).keys[0];
+  if (changes && cluster.admits_now(key, request(first).quorums)) [[likely]]
+    return run_chain(first, {}, Admitted::as_it_may);
+  cluster.admit(key, access, request(first).quorums,
+                [self = shared_from_this(), first](const runtime::Status& status) {
+                  self->run_chain(first, status, Admitted::as_it_may);
+                });
 }
 
 void BatchRun::run_chain(size_t first, const runtime::Status& status, Admitted how) {
@@ -112,10 +143,15 @@ void BatchRun::run_chain(size_t first, const runtime::Status& status, Admitted h
   const uint64_t changes = cluster.replicator().changes_made();
   const size_t written = replies_.size();
   for (size_t i = first; in_chain(i, first); i = next_of_key_[i]) {
-    has_own_quorum(i) && status ? run_with_own_quorum(i) : run(i, status);
+    if (is_too_much()) {
+      run(i, runtime::fail(std::string(kTooMuch)));
+    } else {
+      has_own_quorum(i) && status ? run_with_own_quorum(i) : run(i, status);
+    }
   }
   if (relies && cluster.replicator().changes_made() == changes) {
     replies_.truncate(written);
+    count_reply_bytes();
     return cluster.admit_by_read(key, request(first).quorums,
                                  [self = shared_from_this(), first](const auto& admitted) {
                                    self->run_chain(first, admitted, Admitted::by_read);

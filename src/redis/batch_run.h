@@ -10,8 +10,9 @@
 //
 // Replies wait for W copies: the cluster's, which is one position of the journal for all of them
 // (ShardCoordinator::answerable), and the request's own, which CopyWaits counts; for that alone if
-// it is less. Replies to another node may leave earlier, with the changes (Replicator, early
-// answers); `ended` is not called then.
+// it is less. What another node asks while much is on its way there is refused before it runs, with
+// all that follows it. Replies to another node may leave earlier, with the changes (Replicator,
+// early answers); `ended` is not called then.
 #pragma once
 
 #include <memory>
@@ -34,6 +35,9 @@ inline coordinator::Access access_of(const Request& request) {
 class BatchRun : public std::enable_shared_from_this<BatchRun> {
  public:
   explicit BatchRun(ShardEngine& engine) : engine_(engine) {}
+  ~BatchRun();
+  BatchRun(const BatchRun&) = delete;
+  BatchRun& operator=(const BatchRun&) = delete;
 
   ShardEngine& engine() { return engine_; }
   // REQUIRES: one key.
@@ -46,7 +50,7 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   // REQUIRES: sealed.
   const Request& request(size_t i) const { return requests_.request(i); }
   // Another node has asked for all of it.
-  void set_asker(const cluster::PeerCalls::Reply& asker) { asker_ = asker; }
+  void set_asker(const cluster::PeerCalls::Reply& asker);
   // `ended` must not own this, which lives until it was called. REQUIRES: something was added, and
   // all keys are of the engine's shard.
   void start(runtime::Executor& receiver, runtime::Task ended);
@@ -63,6 +67,8 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   };
 
   void prefetch() const;
+  void count_reply_bytes();
+  bool is_too_much() const;
   void run_one(size_t i);
   void run(size_t i, const runtime::Status& status);
   void start_in_cluster();
@@ -89,6 +95,8 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   std::vector<uint32_t> changed_by_;     // … which these requests made
   uint64_t turn_ = 0;                    // of the last of them
   std::optional<cluster::PeerCalls::Reply> asker_;
+  std::shared_ptr<size_t> peer_reply_bytes_;  // the engine's
+  size_t counted_bytes_ = 0;                  // in it
   runtime::Executor* receiver_ = nullptr;
   runtime::Task ended_;
 };

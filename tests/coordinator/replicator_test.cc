@@ -201,6 +201,54 @@ TEST_F(ReplicatorTest, WhoFellBehindAcknowledgesOnlyWhatItWasSent) {
   EXPECT_EQ(replicator_->copies(slot, dropped), 1U);
 }
 
+TEST_F(ReplicatorTest, HasNoRoomWhileHalfOfWhatMayWaitDoes) {
+  answer_with(Verdict::applied);
+  set("a", "connects");
+  rig_.world.run_for(kSecond);
+  network_.set_delay(kOther, {kSecond / 5, kSecond / 5});
+  const uint16_t slot = object::key_slot("a");
+  int told = 0;
+  replicator_->on_room([&] { ++told; });
+  EXPECT_TRUE(replicator_->has_room(slot));
+  bool in_turn = true;
+  set("a", std::string(3000, 'v'));
+  rig_.shards[0].loop->post([&] { in_turn = replicator_->has_room(slot); });
+  rig_.world.run_for(kSecond / 10);
+  EXPECT_FALSE(in_turn) << "what the turn has changed counts before it is sent";
+  EXPECT_FALSE(replicator_->has_room(slot));
+  EXPECT_EQ(told, 0);
+  rig_.world.run_for(kSecond / 2);
+  EXPECT_EQ(told, 1);
+  EXPECT_TRUE(replicator_->has_room(slot));
+  set("a", "small");
+  rig_.world.run_for(kSecond);
+  EXPECT_EQ(told, 1) << "nobody has asked since";
+}
+
+// It is let fall behind, instead of holding up the others.
+TEST_F(ReplicatorTest, DoesNotWaitForWhoDoesNotKeepUpAtAll) {
+  answer_with(std::nullopt);
+  set("a", std::string(3000, 'v'));
+  rig_.world.run_for(kSecond);
+  const uint16_t slot = object::key_slot("a");
+  EXPECT_FALSE(replicator_->has_room(slot));
+  rig_.world.run_for(kSecond);
+  EXPECT_TRUE(replicator_->has_room(slot)) << "it has acknowledged nothing for long";
+  EXPECT_FALSE(replicator_->behind(id_of(kOther)));
+}
+
+TEST_F(ReplicatorTest, DoesNotWaitForWhoIsDown) {
+  answer_with(std::nullopt);
+  set("a", std::string(3000, 'v'));
+  rig_.world.run_for(kSecond / 10);
+  const uint16_t slot = object::key_slot("a");
+  EXPECT_FALSE(replicator_->has_room(slot));
+  auto map = std::make_shared<ReplicaMap>(*map_of(1));
+  map->down = {true};
+  replicator_->set_map(map);
+  EXPECT_TRUE(replicator_->has_room(slot));
+}
+
 // More changes than are brought to hand together, of every kind that travels by itself and one that
 // does not, each key several times: whatever is grouped, every key ends as its last change says.
 TEST_F(ReplicatorTest, AppliesLongBatches) {

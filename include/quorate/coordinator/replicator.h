@@ -70,11 +70,13 @@ namespace quorate::coordinator {
 
 struct ReplicatorSettings {
   uint64_t write_timeout_us = 2'000'000;
-  uint64_t answer_timeout_us = 30'000'000;             // then a message is sent again
-  uint64_t retry_us = 200'000;                         // when a replica cannot be reached
-  uint64_t early_answer_us = 20'000;                   // for who asked to give an answer itself
-  size_t unacknowledged_bytes_max = size_t{64} << 20;  // for each replica
-  uint64_t catch_up_us = 1'000'000;                    // between questions to who fell behind
+  uint64_t answer_timeout_us = 30'000'000;  // then a message is sent again
+  uint64_t retry_us = 200'000;              // when a replica cannot be reached
+  uint64_t early_answer_us = 20'000;        // for who asked to give an answer itself
+  // For each replica. A message counts as 32 MiB at most, however large its values.
+  size_t unacknowledged_bytes_max = size_t{64} << 20;
+  uint64_t stalled_us = 1'500'000;
+  uint64_t catch_up_us = 1'000'000;  // between questions to who fell behind
   size_t recent_dots = repair::RecentDots::kCapacity;
 };
 
@@ -200,6 +202,13 @@ class Replicator final : public storage::ChangeObserver,
 
   // The node's connection can be used again: what it has not acknowledged is sent once more.
   void on_up(const object::NodeId& node);
+  // Whether the replicas of the slot keep up with what is changed here: less than half of what they
+  // may leave unacknowledged waits for each. Not asked of who is down, has fallen behind, or has
+  // acknowledged nothing for stalled_us: it must fall behind rather than hold up the others.
+  bool has_room(uint16_t slot) const;
+  // Is told, once, when something was acknowledged after has_room() has been false. Another map may
+  // make room, too.
+  void on_room(std::function<void()> told) { room_told_ = std::move(told); }
   // Whether the node missed changes that will not be sent again, and has not caught up since.
   bool behind(const object::NodeId& node) const;
 
@@ -248,7 +257,9 @@ class Replicator final : public storage::ChangeObserver,
     object::ChangeWriter changes;        // of this turn
     std::vector<uint16_t> relied;        // slots of this turn, some repeatedly
     std::deque<Sent> sent;               // in order, the first not acknowledged
-    size_t sent_bytes = 0;
+    size_t sent_bytes = 0, sent_weight = 0;
+    uint64_t acknowledged_us = 0;  // something, last
+    bool down = false;
     bool behind = false;
     bool silent = false;     // behind, and told nothing
     uint64_t round = 0;      // of catching up; what is under way for another is void
@@ -277,6 +288,7 @@ class Replicator final : public storage::ChangeObserver,
   void watch_answers();
   void add_to_peers(const object::Change& change, const ReplicaMap::Group& group);
   void add_quorums(uint16_t number, std::vector<ReplicationWindow::Group>& quorums) const;
+  uint64_t write_timeout_us() const;
   void send(ReplicationWindow::Peer index, uint64_t turn);
   void ask(ReplicationWindow::Peer index, Sent& sent);
   void ask_again(ReplicationWindow::Peer index);
@@ -288,6 +300,8 @@ class Replicator final : public storage::ChangeObserver,
   void catch_up_later(ReplicationWindow::Peer index);
   void bring_up(ReplicationWindow::Peer index);
   void told(ReplicationWindow::Peer index, uint64_t round, cluster::PeerCalls::Answer answer);
+  bool has_room(const Peer& peer) const;
+  void tell_of_room();
   void watch_deadline();
   void release_settled();
   void note_settled();
@@ -311,11 +325,14 @@ class Replicator final : public storage::ChangeObserver,
   std::vector<ReplicaMap::Group> groups_;         // the map's, in own numbers
   std::vector<std::unique_ptr<Peer>> peers_;      // all there ever were
   ReplicationWindow window_;
+  uint64_t turn_deadline_us_ = 0;                         // of the last one
   std::vector<uint16_t> turn_groups_;                     // changed in this turn
   std::vector<uint8_t> in_turn_;                          // by group: copies needed, own too
   std::vector<ReplicationWindow::Group> quorums_before_;  // … under maps before
   unsigned needed_max_ = kWriteQuorumOfCluster - 1;
   Heard heard_;
+  std::function<void()> room_told_;
+  mutable bool room_asked_for_ = false;  // has_room() was false
   std::unique_ptr<runtime::Timer> deadline_, answers_deadline_;
   Statistics statistics_;
   LatencyHistogram latency_;

@@ -7,13 +7,16 @@
 // Whoever has a request asks route(). Here, a command that only reads runs on any replica of its
 // key after a quorum read; one that changes something runs where the slot's coordinator is, after a
 // quorum read, too, unless the slot is settled (settled_slots.h). What it changes leaves with the
-// turn, and its answer waits for W copies (WriteBarrier).
+// turn, and its answer waits for W copies (WriteBarrier). Changes wait to be admitted while
+// replicas that are well do not keep up with those before (Replicator::has_room).
 //
 // Thread: the shard's. Shards of two nodes talk to each other one to one: nodes with different
 // numbers of shards do not (their handshake is refused).
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -98,6 +101,9 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   // that changed nothing must run again after admit_by_read().
   bool relies_on_promises(uint16_t slot) const { return settled_.settled(slot); }
   void admit_by_read(const object::Key& key, QuorumChoice own, ShardCoordinator::Run run);
+  // Whether admit() of a change would call `run` at once, without an error: then it need not be
+  // asked. The change relies on promises.
+  bool admits_now(const object::Key& key, QuorumChoice own);
   // Sends what the turn has asked; after ShardCoordinator::end_turn().
   void end_turn();
 
@@ -154,7 +160,20 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
     promises_.applied(change, from);
   }
 
+  // Changes that were to be admitted while a replica did not keep up, in the order of asking.
+  struct RoomWaiter {
+    object::Key key;
+    QuorumChoice own;
+    ShardCoordinator::Run run;
+  };
+
   void serve_promises();
+  bool must_wait_for_room(uint16_t slot) const;
+  void wait_for_room(const object::Key& key, QuorumChoice own, ShardCoordinator::Run run);
+  void admit_waiters();
+  void watch_waiters();
+  void admit_with_room(const object::Key& key, Access access, QuorumChoice own,
+                       ShardCoordinator::Run run);
   bool loses_slots(const cluster::ClusterView& before) const;
   bool at_rest(uint64_t turn) const;
   void tell(const object::NodeId& node);
@@ -169,7 +188,8 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   runtime::Status may_read(uint16_t slot) const;
   runtime::Status may_change(uint16_t slot, QuorumChoice own) const;
   unsigned healthy_of(std::span<const cluster::ClusterView::Place> list) const;
-  unsigned healthy_replicas(uint16_t slot) const;
+  unsigned healthy_replicas(uint16_t slot) const { return healthy_replicas_[slot]; }
+  void count_healthy_replicas();
   // `what` is who lacks them.
   runtime::Status enough_replicas(uint16_t slot, unsigned write, std::string_view what) const;
 
@@ -178,6 +198,8 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   std::shared_ptr<const cluster::ClusterView> view_;
   const std::function<void(const object::NodeId& node)> on_silent_;
   bool alone_ = true;
+  // By slot, as the view has them; while a member comes, on the ring that has fewer.
+  std::array<uint8_t, object::kSlots> healthy_replicas_{};
   // The last one changed in under another ring, and before other nodes coordinated slots of this.
   uint64_t turn_of_ring_ = 0, turn_of_loss_ = 0;
   cluster::PeerCalls calls_;
@@ -192,6 +214,9 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   const bool settles_;
   SettledSlots settled_;
   SlotTransfer transfer_;
+  std::deque<RoomWaiter> room_waiters_;
+  bool admitting_waiters_ = false;
+  std::unique_ptr<runtime::Timer> room_timer_;  // while there are waiters
 };
 
 }  // namespace quorate::coordinator

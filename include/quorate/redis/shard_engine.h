@@ -139,6 +139,9 @@ class ShardEngine {
   ServerControl& control() { return control_; }
   const EngineSettings& settings() const { return settings_; }
   EngineStatistics& statistics() { return statistics_; }
+  // Bytes of replies to requests of other nodes that are not on their way yet; whoever has some
+  // may outlive the engine.
+  const std::shared_ptr<size_t>& peer_reply_bytes() const { return peer_reply_bytes_; }
   const boost::unordered_flat_map<uint64_t, std::shared_ptr<Session>>& sessions() const {
     return sessions_;
   }
@@ -177,6 +180,7 @@ class ShardEngine {
   object::ContextSeal context_seal_;
   EngineSettings settings_;
   EngineStatistics statistics_;
+  std::shared_ptr<size_t> peer_reply_bytes_ = std::make_shared<size_t>();
   std::shared_ptr<const ClusterReplies> cluster_;
   uint64_t commands_a_second_ago_ = 0, input_a_second_ago_ = 0, output_a_second_ago_ = 0;
   std::vector<ShardEngine*> engines_;

@@ -40,7 +40,8 @@ class ChangeChunk {
   }
 
   void prefetch(const storage::ShardStore& store) const {
-    store.prefetch_ahead(0, size_, [this](size_t i) -> const auto& { return items_[i].key; });
+    store.prefetch_ahead(0, size_, storage::ShardStore::For::change,
+                         [this](size_t i) -> const auto& { return items_[i].key; });
   }
 
   std::span<const Item> items() const { return {items_.data(), size_}; }

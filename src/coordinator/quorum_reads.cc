@@ -21,6 +21,7 @@ enum class Compared : uint8_t { same = 0, differs = 1, later = 2 };
 
 // A key that changes faster than replicas can be asked about it.
 constexpr unsigned kAttemptsMax = 64;
+constexpr uint64_t kHedgeTimerUs = 5'000;
 
 bool is_healthy(const ClusterView& view, const NodeId& id) {
   const ClusterView::Place place = view.find(id);
@@ -130,6 +131,7 @@ bool QuorumReads::ask_next(const CheckRef& check) {
 }
 
 void QuorumReads::end_turn() {
+  if (!under_way_.empty()) hedge_late_ones();
   // Who cannot be reached is replaced at once.
   while (!batches_.empty()) {
     for (const BatchRef& batch : std::exchange(batches_, {})) send(batch);
@@ -148,29 +150,31 @@ void QuorumReads::send(const BatchRef& batch) {
   calls_.call(batch->to, kService, body,
               cluster::Patience::while_healthy(settings_.answer_timeout_us),
               [this, batch](cluster::PeerCalls::Answer answer) { answered(*batch, answer); });
-  if (!batch->checks.empty()) watch(batch);
-}
-
-void QuorumReads::watch(const BatchRef& batch) {
+  if (batch->checks.empty()) return;
   under_way_.push_back(batch);
-  if (hedge_ != nullptr) return;
-  hedge_ = coordinator_.loop().start_timer(answer_times_.hedge_delay_us(), 0,
-                                           [this] { hedge_late_ones(); });
+  watch();
 }
 
-// Runs once for many batches: most are answered by the time it looks at them.
+// A busy shard looks at the end of its turns. The timer is for one that has none: to wait with a
+// time that is nearer than the kernel's next tick costs each wait half a microsecond and more.
+void QuorumReads::watch() {
+  if (hedge_ != nullptr || under_way_.empty()) return;
+  const uint64_t delay_us = std::max(kHedgeTimerUs, answer_times_.hedge_delay_us());
+  hedge_ = coordinator_.loop().start_timer(delay_us, 0, [this] {
+    const auto timer = std::move(hedge_);
+    hedge_late_ones();
+    watch();
+  });
+}
+
+// Most are answered by the time they are looked at.
 void QuorumReads::hedge_late_ones() {
-  const auto timer = std::move(hedge_);
   const uint64_t now = coordinator_.loop().clock().monotonic_us();
   const uint64_t delay_us = answer_times_.hedge_delay_us();
   for (; !under_way_.empty(); under_way_.pop_front()) {
     const Batch& oldest = *under_way_.front();
     if (oldest.checks.empty()) continue;
-    const uint64_t due_us = oldest.asked_us + delay_us;
-    if (now < due_us) {
-      hedge_ = coordinator_.loop().start_timer(due_us - now, 0, [this] { hedge_late_ones(); });
-      return;
-    }
+    if (now < oldest.asked_us + delay_us) return;
     hedge(oldest);
   }
 }
@@ -195,7 +199,7 @@ void QuorumReads::answered(Batch& batch, cluster::PeerCalls::Answer answer) {
   std::vector<std::pair<CheckRef, uint64_t>> differing;
   for (size_t i = 0; i < checks.size(); ++i) {
     const CheckRef& check = checks[i];
-    coordinator_.store().prefetch_ahead(i, checks.size(),
+    coordinator_.store().prefetch_ahead(i, checks.size(), storage::ShardStore::For::look_up,
                                         [&](size_t j) -> const auto& { return checks[j]->key; });
     const auto compared = static_cast<Compared>(in.byte());
     const uint64_t theirs = compared == Compared::differs ? in.fixed64() : 0;
@@ -378,7 +382,7 @@ class QuorumReads::Serving : public std::enable_shared_from_this<Serving> {
     if (!in.ok()) return;
     missing_ = questions_.size() + 1;
     for (size_t i = 0; i < questions_.size(); ++i) {
-      store().prefetch_ahead(i, questions_.size(),
+      store().prefetch_ahead(i, questions_.size(), storage::ShardStore::For::look_up,
                              [this](size_t j) -> const auto& { return questions_[j].key; });
       look(i);
     }

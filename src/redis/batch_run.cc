@@ -44,7 +44,11 @@ void BatchRun::start(runtime::Executor& receiver, runtime::Task ended) {
 }
 
 void BatchRun::prefetch() const {
-  for (size_t i = 0; i < size(); ++i) engine_.store().prefetch_slot(request(i).keys[0]);
+  using For = storage::ShardStore::For;
+  for (size_t i = 0; i < size(); ++i) {
+    const bool changes = access_of(request(i)) == coordinator::Access::change;
+    engine_.store().prefetch_slot(request(i).keys[0], changes ? For::change : For::look_up);
+  }
   for (size_t i = 0; i < size(); ++i) engine_.store().prefetch_cell(request(i).keys[0]);
   for (size_t i = 0; i < size(); ++i) engine_.store().prefetch_entry(request(i).keys[0]);
 }

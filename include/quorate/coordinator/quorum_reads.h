@@ -97,7 +97,7 @@ class QuorumReads {
   void begin(const CheckRef& check);
   bool ask_next(const CheckRef& check);
   void send(const BatchRef& batch);
-  void watch(const BatchRef& batch);
+  void watch();
   void hedge_late_ones();
   void hedge(const Batch& batch);
   void answered(Batch& batch, cluster::PeerCalls::Answer answer);

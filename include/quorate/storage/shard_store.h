@@ -115,21 +115,25 @@ class ShardStore {
   ShardStore& operator=(const ShardStore&) = delete;
 
   // ---- reading
-  // For a batch of keys, in this order, each for all of them.
-  void prefetch_slot(const object::Key& key) const {
-    table_.prefetch_slot(key);
+  // For a batch of keys, in this order, each for all of them. What a change needs of its slot is
+  // five cache lines more.
+  enum class For : uint8_t { look_up, change };
+  void prefetch_slot(const object::Key& key, For what) const {
+    table_.prefetch_run(key);
+    if (what == For::look_up) return;
+    table_.prefetch_counts(key);
     clocks_.prefetch(key.slot);
   }
   void prefetch_cell(const object::Key& key) const { table_.prefetch_cell(key); }
   void prefetch_entry(const object::Key& key) const { table_.prefetch_entry(key); }
   // For loops over many keys, called with each index in turn: brings the next few keys to hand.
   template <class KeyOf>
-  void prefetch_ahead(size_t i, size_t count, KeyOf&& key_of) const {
+  void prefetch_ahead(size_t i, size_t count, For what, KeyOf&& key_of) const {
     constexpr size_t kGroup = 16;
     if (i % kGroup != 0) return;
     const size_t end = std::min(count, i + kGroup);
     if (end - i < 2) return;  // nothing to overlap with
-    for (size_t j = i; j < end; ++j) prefetch_slot(key_of(j));
+    for (size_t j = i; j < end; ++j) prefetch_slot(key_of(j), what);
     for (size_t j = i; j < end; ++j) prefetch_cell(key_of(j));
     for (size_t j = i; j < end; ++j) prefetch_entry(key_of(j));
   }

@@ -55,15 +55,16 @@ class Table {
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
-  // For a whole batch: hash all keys, then prefetch all slots (as far as changes and look-ups need
-  // them), then all cells, then all entries, then find. In one loop with the hashing they overlap
-  // less.
-  void prefetch_slot(const object::Key& key) const {
+  // For a whole batch: hash all keys, then prefetch all runs and, for changes, counts, then all
+  // cells, then all entries, then find. In one loop with the hashing they overlap less.
+  void prefetch_run(const object::Key& key) const {
     const Database& database = databases_[key.db];
-    if (database.runs == nullptr) return;
-    const size_t index = index_of(key.slot);
-    prefetch_lines(&database.runs[index], 1);
-    prefetch_lines(&database.counts[index], kCountsLines);
+    if (database.runs != nullptr) prefetch_lines(&database.runs[index_of(key.slot)], 1);
+  }
+  void prefetch_counts(const object::Key& key) const {
+    const Database& database = databases_[key.db];
+    if (database.runs != nullptr)
+      prefetch_lines(&database.counts[index_of(key.slot)], kCountsLines);
   }
   void prefetch_cell(const object::Key& key) const {
     const Run* root = root_of(key.db, key.slot);

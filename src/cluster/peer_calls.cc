@@ -47,7 +47,9 @@ void PeerCalls::call(const NodeId& to, uint8_t service, std::string_view body, P
   }
   const uint64_t now = loop_.clock().monotonic_us();
   const uint64_t deadline_us = now + patience.timeout_us + Patience::travel_us(body.size());
-  open_.emplace(id, Open{to, now, deadline_us, up, patience.ends_with_health, std::move(done)});
+  Asked& asked = asked_[to];
+  if (asked.open++ == 0) asked.waiting_us = now;
+  open_.emplace(id, Open{to, deadline_us, up, patience.ends_with_health, std::move(done)});
   watch(deadline_us);
   watch_silence();
 }
@@ -68,6 +70,7 @@ void PeerCalls::finish(uint64_t id, Answer result) {
     return;
   }
   Done done = std::move(at->second.done);
+  --asked_[at->second.to].open;
   open_.erase(at);
   if (result) {
     ++statistics_.answered;
@@ -133,11 +136,9 @@ void PeerCalls::watch_silence() {
 void PeerCalls::find_silent_ones() {
   const uint64_t now = loop_.clock().monotonic_us();
   std::vector<NodeId> silent;
-  for (const auto& [id, open] : open_) {
-    if (now < open.asked_us + kSilenceUs) continue;
-    const auto heard = heard_us_.find(open.to);
-    if (heard != heard_us_.end() && now < heard->second + kSilenceUs) continue;
-    if (std::ranges::find(silent, open.to) == silent.end()) silent.push_back(open.to);
+  for (const auto& [node, asked] : asked_) {
+    const uint64_t since_us = std::max(asked.heard_us, asked.waiting_us);
+    if (asked.open != 0 && now >= since_us + kSilenceUs) silent.push_back(node);
   }
   for (const NodeId& node : silent) directory_.on_silent(node);
 }
@@ -146,7 +147,7 @@ void PeerCalls::find_silent_ones() {
 
 void PeerCalls::on_message(const NodeId& from, uint8_t type, std::string_view body) {
   if (type != question && type != answered && type != unknown) return;  // of a later release
-  heard_us_[from] = loop_.clock().monotonic_us();
+  asked_[from].heard_us = loop_.clock().monotonic_us();
   object::ByteReader in(body);
   const uint64_t id = in.fixed64();
   if (!in.ok()) {

@@ -21,7 +21,9 @@ enum class Compared : uint8_t { same = 0, differs = 1, later = 2 };
 
 // A key that changes faster than replicas can be asked about it.
 constexpr unsigned kAttemptsMax = 64;
-constexpr uint64_t kHedgeTimerUs = 5'000;
+// When nothing was late lately, and when something was.
+constexpr uint64_t kHedgeTimerUs = 20'000, kHedgeTimerLatelyUs = 4'000;
+constexpr uint64_t kLatelyUs = 1'000'000;
 
 bool is_healthy(const ClusterView& view, const NodeId& id) {
   const ClusterView::Place place = view.find(id);
@@ -159,7 +161,10 @@ void QuorumReads::send(const BatchRef& batch) {
 // time that is nearer than the kernel's next tick costs each wait half a microsecond and more.
 void QuorumReads::watch() {
   if (hedge_ != nullptr || under_way_.empty()) return;
-  const uint64_t delay_us = std::max(kHedgeTimerUs, answer_times_.hedge_delay_us());
+  const uint64_t now = coordinator_.loop().clock().monotonic_us();
+  const bool lately = hedged_us_ != 0 && now < hedged_us_ + kLatelyUs;
+  const uint64_t delay_us =
+      std::max(lately ? kHedgeTimerLatelyUs : kHedgeTimerUs, answer_times_.hedge_delay_us());
   hedge_ = coordinator_.loop().start_timer(delay_us, 0, [this] {
     const auto timer = std::move(hedge_);
     hedge_late_ones();
@@ -184,6 +189,7 @@ void QuorumReads::hedge(const Batch& batch) {
     if (!check->waits() || check->next == check->candidates.size()) continue;
     if (!is_healthy(*view_, check->view->member(check->candidates[check->next]).id)) continue;
     ask_next(check);
+    hedged_us_ = coordinator_.loop().clock().monotonic_us();
     ++statistics_.hedged;
   }
 }

@@ -333,7 +333,20 @@ void cluster_refused_command(CommandContext& context) {
       fmt::format("ERR CLUSTER {} has no meaning here: {}", upper, refused->reason));
 }
 
-// Every node serves every key: there is nothing to change.
-void cluster_mode_command(CommandContext& context) { context.reply.ok(); }
+// Every node serves every key: this matters only where cluster-enabled asks for redirections.
+void readonly_command(CommandContext& context) {
+  context.client->reads_replicas = true;
+  context.reply.ok();
+}
+
+void readwrite_command(CommandContext& context) {
+  context.client->reads_replicas = false;
+  context.reply.ok();
+}
+
+void asking_command(CommandContext& context) {
+  context.client->asking = true;
+  context.reply.ok();
+}
 
 }  // namespace quorate::redis

@@ -158,7 +158,7 @@ void reset_command(CommandContext& context) {
   client.db = 0;
   client.protocol = 2;
   client.authenticated = context.engine.settings().password.empty();
-  client.no_evict = client.no_touch = false;
+  client.no_evict = client.no_touch = client.reads_replicas = client.asking = false;
   client.quorums = {};
   client.name.clear();
   context.reply.simple("RESET");

@@ -104,7 +104,9 @@ void cluster_info_command(CommandContext& context);
 void cluster_keyslot_command(CommandContext& context);
 void cluster_links_command(CommandContext& context);
 void cluster_meet_command(CommandContext& context);
-void cluster_mode_command(CommandContext& context);  // ASKING, READONLY, READWRITE
+void readonly_command(CommandContext& context);
+void readwrite_command(CommandContext& context);
+void asking_command(CommandContext& context);
 void cluster_myid_command(CommandContext& context);  // and MYSHARDID
 void cluster_nodes_command(CommandContext& context);
 void cluster_refused_command(CommandContext& context);

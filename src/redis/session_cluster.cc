@@ -2,6 +2,8 @@
 // destination, to where its key is at home. Requests for one key never overtake each other: those
 // of one turn go the same way, and one whose key is on its way since an earlier turn waits.
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "quorate/redis/session.h"
@@ -41,11 +43,34 @@ class Session::Place : public ReplySink {
 };
 
 Session::Next Session::run_in_cluster(const Request& request) {
+  if (engine_.settings().redirects) [[unlikely]] {
+    if (const auto moved = moved_elsewhere(request)) {
+      ReplyWriter(reply_place(), client_.protocol).error(*moved);
+      return Next::go_on;
+    }
+  }
   if (request.spec->quorums == nullptr) [[likely]]
     return send_home(request);
   Request own = request;
   own.quorums = request.quorums.with(request.spec->quorums(request.args));
   return send_home(own);
+}
+
+// What a node of Redis Cluster answers if it is not the one to ask; who is, is by this node's view
+// well. Keys of several slots have no such node: they are served.
+std::optional<std::string> Session::moved_elsewhere(const Request& request) {
+  if (std::exchange(client_.asking, false)) return {};
+  const uint16_t slot = request.keys[0].slot;
+  const auto elsewhere = [slot](const object::Key& key) { return key.slot != slot; };
+  if (std::ranges::any_of(request.keys, elsewhere)) return {};
+  const coordinator::ShardCluster& cluster = *engine_.shard_cluster();
+  const auto access = client_.reads_replicas ? access_of(request) : coordinator::Access::change;
+  const auto to = cluster.route(slot, access, request.quorums);
+  if (!to) return {};
+  const auto& node = cluster.view()->member(cluster.view()->find(*to));
+  if (!node.healthy()) return {};
+  return "MOVED " + std::to_string(slot) + " " + node.address.ip + ":" +
+         std::to_string(node.address.port);
 }
 
 Session::Next Session::send_home(const Request& request) {

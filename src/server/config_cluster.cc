@@ -95,7 +95,7 @@ void add_cluster_directives(std::vector<Directive>& table) {
   using C = Config;
   constexpr int64_t kReplicasMax = cluster::Ring::kReplicasMax;
   table.push_back(yes_no("cluster-enabled", &C::cluster_enabled, 0,
-                         "Let clients take a node that is alone for a cluster"));
+                         "Redirect clients as Redis Cluster does, for tests of theirs"));
   table.push_back(integer("cluster-port", &C::cluster_port, 0, kPortMax, 0,
                           "TCP port for other nodes; 0 for port + 10000"));
   table.push_back({"cluster-announce-ip", "", "IP address", 0,

@@ -61,6 +61,7 @@ redis::EngineSettings engine_settings(const Config& config) {
   settings.output_soft_bytes = output.soft_bytes;
   settings.output_soft_s = output.soft_s;
   settings.siblings_max = config.siblings_max;
+  settings.redirects = config.cluster_enabled;
   settings.debug_allowed = config.enable_debug_command == DebugCommand::yes;
   settings.debug_allowed_local = config.enable_debug_command == DebugCommand::local;
   return settings;

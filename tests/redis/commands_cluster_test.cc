@@ -121,7 +121,7 @@ TEST_P(ClusterCommands, ClientsAreToldWhetherItIsACluster) {
   EXPECT_THAT(run({"INFO", "cluster"}), HasSubstr("cluster_enabled:1")) << "with others it is one";
 }
 
-TEST_P(ClusterCommands, ModesOfAConnectionChangeNothing) {
+TEST_P(ClusterCommands, ModesOfAConnectionAreAccepted) {
   for (const char* name : {"readonly", "readwrite", "asking"}) {
     EXPECT_EQ(run({name}), kOk);
     EXPECT_EQ(run({name, "x"}), wrong_arity(name));

@@ -136,7 +136,6 @@ class PeerCalls final : private PeerLinksOwner {
   enum Type : uint8_t { question = 1, answered = 2, unknown = 3 };
   struct Open {
     object::NodeId to{};
-    uint64_t asked_us = 0;
     uint64_t deadline_us = 0;
     bool sent = false;  // or waiting for its connection
     bool ends_with_health = false;
@@ -170,7 +169,14 @@ class PeerCalls final : private PeerLinksOwner {
   // In the order of asking. Numbers begin anywhere, so that an answer to an earlier life is not
   // taken for one to this.
   boost::unordered_flat_map<uint64_t, Open> open_;
-  boost::unordered_flat_map<object::NodeId, uint64_t, NodeIdHash> heard_us_;  // from each, last
+  // What is known of a node that was asked or heard of. Open questions to one that stands still may
+  // be hundreds of thousands: whether it is silent must not take a look at each.
+  struct Asked {
+    uint64_t heard_us = 0;    // the last message
+    uint64_t waiting_us = 0;  // since when there are open ones, if there are
+    size_t open = 0;
+  };
+  boost::unordered_flat_map<object::NodeId, Asked, NodeIdHash> asked_;
   std::unique_ptr<runtime::Timer> silence_;  // while there are open ones
   const uint64_t life_;
   uint64_t next_id_ = life_;

@@ -126,6 +126,7 @@ class QuorumReads {
   std::vector<BatchRef> batches_;          // of this turn
   std::deque<BatchRef> under_way_;         // in the order of asking, perhaps answered
   std::unique_ptr<runtime::Timer> hedge_;  // while something is under way
+  uint64_t hedged_us_ = 0;                 // last; 0: never
   AnswerTimes answer_times_;
   Statistics statistics_;
   LatencyHistogram latency_;

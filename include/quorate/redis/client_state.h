@@ -19,6 +19,8 @@ struct ClientState {
   bool authenticated = true;
   bool no_evict = false;
   bool no_touch = false;
+  bool reads_replicas = false;        // READONLY
+  bool asking = false;                // ASKING, until the next command with a key
   coordinator::QuorumChoice quorums;  // DYN.QUORUM
   WrittenSlots written;               // for WAIT
   bool close_after_reply = false;

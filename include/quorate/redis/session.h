@@ -13,6 +13,7 @@
 #include <boost/container/deque.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -97,6 +98,7 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
 
   class Place;
   Next run_in_cluster(const Request& request);
+  std::optional<std::string> moved_elsewhere(const Request& request);
   Next send_home(const Request& request);
   bool in_earlier_flight(const object::Key& key) const;
   // The batch for the request's destination, to be added to now.

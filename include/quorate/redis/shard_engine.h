@@ -44,6 +44,7 @@ struct EngineSettings {
   uint64_t output_soft_bytes = 0;
   uint64_t output_soft_s = 0;
   uint32_t siblings_max = 64;        // of a key, by DYN.PUT
+  bool redirects = false;            // as a node of Redis Cluster (cluster-enabled yes)
   bool debug_allowed = false;        // enable-debug-command yes
   bool debug_allowed_local = false;  // … local: from loopback and Unix sockets
 };

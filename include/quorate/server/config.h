@@ -132,7 +132,7 @@ struct Config {
   std::vector<double> latency_tracking_info_percentiles{50, 99, 99.9};
 
   // Cluster
-  bool cluster_enabled = false;     // what INFO says of a node that is alone
+  bool cluster_enabled = false;     // redirections, and what INFO says of a node that is alone
   uint16_t cluster_port = 0;        // 0: port + 10000
   std::string cluster_announce_ip;  // numeric; empty: as connections show it
   uint16_t cluster_announce_port = 0, cluster_announce_bus_port = 0;  // 0: those listened on

@@ -31,36 +31,44 @@ void ClusterBatch::send() {
   send_to_shard();
 }
 
+// Who runs it on another shard keeps nothing of it: it ends, and with it perhaps the session, at
+// home.
 void ClusterBatch::send_to_shard() {
-  const auto start = [self = shared_from_this()] {
+  runtime::Loop& there = run_->engine().loop();
+  auto start = [self = shared_from_this()]() mutable {
     const std::shared_ptr<BatchRun> run = std::move(self->run_);
-    run->start(self->home_.loop(), [self, run = run.get()] {
+    runtime::Loop& home = self->home_.loop();
+    run->start(home, [self = std::move(self), run = run.get()] {
       self->run_ = run->shared_from_this();
       for (size_t i = 0; i < self->items_.size(); ++i) self->replied(i, run->reply(i));
     });
   };
   if (to_.shard == home_.shard()) return start();
-  run_->engine().loop().post(start);
+  there.post(std::move(start));
 }
 
 // Every shard has its own way to the same shard of the other node.
 void ClusterBatch::send_to_node() {
   if (to_.shard != home_.shard()) {
-    return run_->engine().loop().post([self = shared_from_this()] { self->ask(); });
+    return run_->engine().loop().post(
+        [self = shared_from_this()]() mutable { ask(std::move(self)); });
   }
-  ask();
+  ask(shared_from_this());
 }
 
-void ClusterBatch::ask() {
+void ClusterBatch::ask(std::shared_ptr<ClusterBatch> batch) {
+  const BatchRun& run = *batch->run_;
   std::string question;
-  for (size_t i = 0; i < run_->size(); ++i) encode_request(run_->request(i), question);
-  run_->engine().shard_cluster()->calls().call(
-      *to_.node, kRequestService, question, cluster::Patience::while_healthy(kTimeoutUs),
-      [self = shared_from_this()](cluster::PeerCalls::Answer answer) {
+  for (size_t i = 0; i < run.size(); ++i) encode_request(run.request(i), question);
+  const object::NodeId node = *batch->to_.node;
+  batch->run_->engine().shard_cluster()->calls().call(
+      node, kRequestService, question, cluster::Patience::while_healthy(kTimeoutUs),
+      [self = std::move(batch)](cluster::PeerCalls::Answer answer) mutable {
         if (self->to_.shard == self->home_.shard()) return self->answered(answer);
         using Kept = std::expected<std::string, cluster::CallFailure>;
         Kept kept = answer ? Kept(std::string(*answer)) : Kept(std::unexpected(answer.error()));
-        self->home_.loop().post([self, kept = std::move(kept)] {
+        runtime::Loop& home = self->home_.loop();
+        home.post([self = std::move(self), kept = std::move(kept)] {
           self->answered(kept ? cluster::PeerCalls::Answer(*kept)
                               : cluster::PeerCalls::Answer(std::unexpected(kept.error())));
         });

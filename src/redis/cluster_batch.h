@@ -69,7 +69,7 @@ class ClusterBatch : public std::enable_shared_from_this<ClusterBatch> {
 
   void send_to_shard();
   void send_to_node();
-  void ask();
+  static void ask(std::shared_ptr<ClusterBatch> batch);
   void answered(cluster::PeerCalls::Answer answer);
   void replied(size_t i, std::string_view reply);
   void finish(size_t i, std::string_view reply);

@@ -82,10 +82,12 @@ void BatchRun::count_reply_bytes() {
   counted_bytes_ = replies_.size();
 }
 
-bool BatchRun::is_too_much() const {
-  if (!asker_) return false;
+// Once it was, it stays so: what follows on the same key must not run before what was refused.
+bool BatchRun::is_too_much() {
+  if (!asker_ || too_much_) return too_much_;
   const auto& links = engine_.shard_cluster()->calls().links();
-  return *peer_reply_bytes_ + links.queued_bytes(asker_->to()) > kAnswersBytesMax;
+  too_much_ = *peer_reply_bytes_ + links.queued_bytes(asker_->to()) > kAnswersBytesMax;
+  return too_much_;
 }
 
 void BatchRun::run(size_t i, const runtime::Status& status) {

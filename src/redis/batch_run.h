@@ -68,7 +68,7 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
 
   void prefetch() const;
   void count_reply_bytes();
-  bool is_too_much() const;
+  bool is_too_much();
   void run_one(size_t i);
   void run(size_t i, const runtime::Status& status);
   void start_in_cluster();
@@ -97,6 +97,7 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   std::optional<cluster::PeerCalls::Reply> asker_;
   std::shared_ptr<size_t> peer_reply_bytes_;  // the engine's
   size_t counted_bytes_ = 0;                  // in it
+  bool too_much_ = false;                     // was on its way to the asker
   runtime::Executor* receiver_ = nullptr;
   runtime::Task ended_;
 };

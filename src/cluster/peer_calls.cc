@@ -30,7 +30,9 @@ bool PeerCalls::send(const NodeId& to, Type type, uint64_t id, std::string_view 
   object::ByteWriter writer(head_);
   writer.fixed64(id);
   writer.raw(service);
-  return links_.send(to, type, head_, body);
+  const bool awaited = type != question;  // a question that is not sent is known to be
+  return links_.send(to, type, head_, body,
+                     awaited ? PeerLinks::Need::awaited : PeerLinks::Need::told);
 }
 
 // ---- asking

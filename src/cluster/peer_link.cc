@@ -127,6 +127,7 @@ void PeerLink::on_drained() {
   empty(in_flight_);
   if (state_ == State::handshake) return write_batch();
   flush();
+  if (state_ == State::ready) owner_.on_drained(*this);
 }
 
 // ---- the end

@@ -65,15 +65,18 @@ size_t PeerLinks::queued_bytes(const NodeId& node) const {
   return at == routes_.end() || at->second.link == nullptr ? 0 : at->second.link->queued_bytes();
 }
 
-bool PeerLinks::send(const NodeId& to, uint8_t type, std::string_view head, std::string_view rest) {
+bool PeerLinks::send(const NodeId& to, uint8_t type, std::string_view head, std::string_view rest,
+                     Need need) {
   Route* const route = connect(to);
   if (route == nullptr) {
     ++statistics_.dropped;
     return false;
   }
   if (route->link != nullptr && route->link->ready()) {
-    const SendResult result =
-        route->link->send(type, [&](std::string& out) { out.append(head).append(rest); });
+    const size_t bytes_max =
+        need == Need::awaited ? settings_.queued_bytes_awaited_max : settings_.queued_bytes_max;
+    const SendResult result = route->link->send(
+        type, bytes_max, [&](std::string& out) { out.append(head).append(rest); });
     if (result == SendResult::queued) {
       if (to_flush_.empty() || to_flush_.back() != to) to_flush_.push_back(to);
       return true;
@@ -87,12 +90,42 @@ bool PeerLinks::send(const NodeId& to, uint8_t type, std::string_view head, std:
   return false;
 }
 
-void PeerLinks::flush() {
-  for (const NodeId& node : to_flush_) {
-    const auto at = routes_.find(node);
-    if (at != routes_.end() && at->second.link != nullptr) at->second.link->flush();
+void PeerLinks::when_free(const NodeId& to, std::move_only_function<void()> run) {
+  Route* const route = connect(to);
+  if (route == nullptr || route->waiters.size() >= settings_.waiters_max) {
+    ++statistics_.dropped;
+    return;
   }
-  to_flush_.clear();
+  route->waiters.push_back(std::move(run));
+  run_waiters(to);
+}
+
+// What one of them does may make and lose links.
+void PeerLinks::run_waiters(const NodeId& to) {
+  while (true) {
+    const auto at = routes_.find(to);
+    if (at == routes_.end() || at->second.waiters.empty()) return;
+    const PeerLink* const link = at->second.link;
+    if (link == nullptr || !link->ready() || link->queued_bytes() >= kFreeBytes) return;
+    auto run = std::move(at->second.waiters.front());
+    at->second.waiters.pop_front();
+    run();
+  }
+}
+
+void PeerLinks::on_drained(PeerLink& link) { run_waiters(link.peer().node); }
+
+void PeerLinks::flush() {
+  while (!to_flush_.empty()) {
+    flushing_.swap(to_flush_);
+    for (const NodeId& node : flushing_) {
+      const auto at = routes_.find(node);
+      if (at == routes_.end() || at->second.link == nullptr) continue;
+      at->second.link->flush();
+      if (!at->second.waiters.empty()) run_waiters(node);  // which sends more
+    }
+    flushing_.clear();
+  }
 }
 
 void PeerLinks::send_waiting(Route& route) {
@@ -139,6 +172,8 @@ void PeerLinks::route_failed(const NodeId& to, const std::string& reason) {
   statistics_.dropped += route.waiting.size();
   route.waiting.clear();
   route.waiting_bytes = 0;
+  const auto lost = std::exchange(route.waiters, {});  // until all else is done
+  statistics_.dropped += lost.size();
   const uint64_t wait_us = std::min(
       settings_.retry_max_us, settings_.retry_min_us << std::min(route.failures, kDoublingsMax));
   ++route.failures;
@@ -210,6 +245,7 @@ void PeerLinks::on_ready(PeerLink& link) {
     route.retry_at_us = 0;
     send_waiting(route);
     owner_.on_up(node);
+    run_waiters(node);
   }
   if (meeting != 0) finish_meeting(meeting, node);
 }

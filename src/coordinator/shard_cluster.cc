@@ -11,9 +11,9 @@ namespace {
 using cluster::ClusterView;
 using object::NodeId;
 
-cluster::PeerLinksSettings with_lane(cluster::PeerLinksSettings settings, unsigned shard,
-                                     unsigned shards) {
-  settings.hello.lane = cluster::PeerLane::data;
+cluster::PeerLinksSettings with_lane(cluster::PeerLinksSettings settings, cluster::PeerLane lane,
+                                     unsigned shard, unsigned shards) {
+  settings.hello.lane = lane;
   settings.hello.lane_index = static_cast<uint16_t>(shard);
   settings.hello.shards = static_cast<uint16_t>(shards);
   return settings;
@@ -37,7 +37,9 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
       shards_(settings.shards),
       on_silent_(std::move(settings.on_silent)),
       calls_(cluster::PeerCalls::Parts{parts.loop, parts.connector, parts.random, *this},
-             with_lane(std::move(settings.links), settings.shard, settings.shards)),
+             with_lane(settings.links, cluster::PeerLane::data, settings.shard, settings.shards)),
+      bulk_(cluster::PeerCalls::Parts{parts.loop, parts.connector, parts.random, bulk_directory_},
+            with_lane(settings.links, cluster::PeerLane::bulk, settings.shard, settings.shards)),
       promises_(SlotPromises::Parts{parts.loop, parts.random, parts.actors,
                                     [this](const NodeId& node) { tell(node); },
                                     [this] { return at_rest(turn_of_loss_); }}),
@@ -47,11 +49,11 @@ ShardCluster::ShardCluster(Parts parts, Settings settings)
       copy_waits_(parts.loop, calls_, replicator_),
       reads_(QuorumReads::Parts{calls_, parts.coordinator, replicator_, parts.actors},
              settings.reads),
-      source_(repair::SlotSource::Parts{calls_, parts.random, parts.coordinator.store(),
+      source_(repair::SlotSource::Parts{calls_, bulk_, parts.random, parts.coordinator.store(),
                                         parts.actors, replicator_.recent(), replicator_},
               settings.source),
-      puller_(repair::SlotPuller::Parts{parts.loop, calls_, parts.coordinator.store(), parts.actors,
-                                        replicator_},
+      puller_(repair::SlotPuller::Parts{parts.loop, calls_, bulk_, parts.coordinator.store(),
+                                        parts.actors, replicator_},
               settings.puller),
       catch_up_(CatchUp::Parts{parts.loop, calls_, puller_}, settings.shard, settings.shards),
       settles_(settings.settles),
@@ -96,6 +98,11 @@ void ShardCluster::serve_promises() {
 // That it should not rely on what this node promised, and ask again.
 void ShardCluster::tell(const NodeId& node) {
   calls_.call(node, kDoubtService, {}, kPromiseTimeoutUs, [](const auto&) {});
+}
+
+void ShardCluster::accept(cluster::PeerLane lane, std::unique_ptr<runtime::Stream> stream) {
+  cluster::PeerCalls& calls = lane == cluster::PeerLane::bulk ? bulk_ : calls_;
+  calls.links().accept(std::move(stream));
 }
 
 ShardCluster::~ShardCluster() {
@@ -147,7 +154,9 @@ void ShardCluster::give_up_on_suspects(const ClusterView& before) {
   for (const ClusterView::Node& node : before.members()) {
     const ClusterView::Place now = view_->find(node.id);
     const bool well = now != ClusterView::kNobody && view_->member(now).healthy();
-    if (node.healthy() && !well) calls_.give_up_on(node.id);
+    if (!node.healthy() || well) continue;
+    calls_.give_up_on(node.id);
+    bulk_.give_up_on(node.id);
   }
 }
 
@@ -371,6 +380,7 @@ void ShardCluster::end_turn() {
   puller_.end_turn();
   settled_.end_turn();
   calls_.flush();
+  bulk_.flush();
 }
 
 void ShardCluster::settle(uint16_t slot, repair::SlotPuller::Done done) {

@@ -105,18 +105,13 @@ void write_cursor(ByteWriter& out, const Cursor& cursor) {
   out.fixed64(cursor.hash);
 }
 
+enum class Question : uint8_t { compare = 1, fetch = 2 };
+
 bool is_question(ByteReader& in, Question question) {
   return in.byte() == static_cast<uint8_t>(question);
 }
 
 }  // namespace
-
-std::optional<Question> question_of(std::string_view body) {
-  if (body.empty()) return std::nullopt;
-  const auto question = static_cast<Question>(body.front());
-  if (question != Question::compare && question != Question::fetch) return std::nullopt;
-  return question;
-}
 
 // ---- compare
 

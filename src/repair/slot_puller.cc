@@ -26,6 +26,7 @@ struct SlotPuller::Pull {
 SlotPuller::SlotPuller(Parts parts, Settings settings)
     : loop_(parts.loop),
       calls_(parts.calls),
+      bulk_(parts.bulk),
       store_(parts.store),
       actors_(parts.actors),
       access_(parts.access),
@@ -139,9 +140,9 @@ void SlotPuller::fetch(const PullRef& pull) {
   question.walk = pull->walk;
   question.from = pull->next;
   if (pull->walk == 0) question.clock = store_.clocks().clock(pull->slot);
-  calls_.call(pull->from, SlotSource::kService, encode_fetch(question, actors_),
-              settings_.answer_timeout_us,
-              [this, pull](PeerCalls::Answer answer) { fetched(pull, answer); });
+  bulk_.call(pull->from, SlotSource::kService, encode_fetch(question, actors_),
+             cluster::Patience::while_healthy(settings_.page_timeout_us),
+             [this, pull](PeerCalls::Answer answer) { fetched(pull, answer); });
 }
 
 void SlotPuller::fetched(const PullRef& pull, PeerCalls::Answer answer) {

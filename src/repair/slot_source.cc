@@ -20,16 +20,11 @@ SlotSource::SlotSource(Parts parts, Settings settings)
       access_(parts.access),
       settings_(settings),
       walk_(parts.random.next() | 1) {
+  // Who sends nonsense gets no answer; its deadline tells it.
   parts.calls.serve(kService, [this](const object::NodeId&, std::string_view body,
-                                     cluster::PeerCalls::Reply reply) { serve(body, reply); });
-}
-
-// Who sends nonsense gets no answer; its deadline tells it.
-void SlotSource::serve(std::string_view body, cluster::PeerCalls::Reply reply) {
-  const auto question = question_of(body);
-  if (question == Question::compare) return compare(body, reply);
-  if (question == Question::fetch) return fetch(body, reply);
-  ++statistics_.refused;
+                                     cluster::PeerCalls::Reply reply) { compare(body, reply); });
+  parts.bulk.serve(kService, [this](const object::NodeId&, std::string_view body,
+                                    cluster::PeerCalls::Reply reply) { fetch(body, reply); });
 }
 
 // `handles`: of the actors that the clock names.
@@ -209,7 +204,8 @@ class SlotSource::Page : public std::enable_shared_from_this<Page> {
     states_.finish(changes_);
     answer_.changes = changes_;
     source_.access_.after_journal([self = shared_from_this()] {
-      self->reply_(encode_page(self->answer_, self->source_.actors_));
+      self->reply_.when_free(
+          [self] { self->reply_(encode_page(self->answer_, self->source_.actors_)); });
     });
   }
 

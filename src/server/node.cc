@@ -390,9 +390,9 @@ runtime::Status NodeImpl::open_cluster() {
                                auto stream = loop_->adopt_socket(descriptor, kPeerKeepAliveS);
                                if (stream) cluster_->accept(std::move(*stream));
                              },
-                             [this](unsigned lane_index, int descriptor) {
-                               shards_[lane_index % shards_.size()]->accept_peer(descriptor,
-                                                                                 kPeerKeepAliveS);
+                             [this](const cluster::LaneRequest& lane, int descriptor) {
+                               shards_[lane.index % shards_.size()]->accept_peer(
+                                   lane.lane, descriptor, kPeerKeepAliveS);
                              }});
   return {};
 }

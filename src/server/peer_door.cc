@@ -3,8 +3,6 @@
 #include <spdlog/spdlog.h>
 #include <utility>
 
-#include "quorate/cluster/peer_handshake.h"
-
 namespace quorate::server {
 namespace {
 
@@ -26,18 +24,16 @@ void PeerDoor::take(int descriptor) {
         return request->state != LaneRequest::State::incomplete;
       },
       [this, id, request](runtime::Result<int> socket) {
-        const bool known = request->state == LaneRequest::State::known;
-        const bool gossip = !known || request->lane == cluster::PeerLane::gossip;
-        decided(id, std::move(socket), gossip, request->index);
+        decided(id, std::move(socket), *request);
       });
 }
 
-void PeerDoor::decided(uint64_t id, runtime::Result<int> descriptor, bool gossip,
-                       unsigned lane_index) {
+void PeerDoor::decided(uint64_t id, runtime::Result<int> descriptor, const LaneRequest& request) {
   looks_.erase(id);
   if (!descriptor) return spdlog::debug("{}", descriptor.error().message);
-  if (gossip) return ways_.gossip(*descriptor);
-  ways_.data(lane_index, *descriptor);
+  const bool known = request.state == LaneRequest::State::known;
+  if (!known || request.lane == cluster::PeerLane::gossip) return ways_.gossip(*descriptor);
+  ways_.shard(request, *descriptor);
 }
 
 }  // namespace quorate::server

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 
+#include "quorate/cluster/peer_handshake.h"
 #include "quorate/runtime/uv_loop.h"
 
 namespace quorate::server {
@@ -19,7 +20,8 @@ class PeerDoor {
  public:
   struct Ways {
     std::function<void(int descriptor)> gossip;
-    std::function<void(unsigned lane_index, int descriptor)> data;  // bulk, too
+    // Of data and bulk.
+    std::function<void(const cluster::LaneRequest& lane, int descriptor)> shard;
   };
 
   PeerDoor(runtime::UvLoop& loop, Ways ways) : loop_(loop), ways_(std::move(ways)) {}
@@ -28,7 +30,7 @@ class PeerDoor {
   void take(int descriptor);
 
  private:
-  void decided(uint64_t id, runtime::Result<int> descriptor, bool gossip, unsigned lane_index);
+  void decided(uint64_t id, runtime::Result<int> descriptor, const cluster::LaneRequest& request);
 
   runtime::UvLoop& loop_;
   const Ways ways_;

@@ -90,10 +90,10 @@ void ShardThread::open_session(int descriptor, unsigned keepalive_s, uint64_t cl
   });
 }
 
-void ShardThread::accept_peer(int descriptor, unsigned keepalive_s) {
-  loop_->post([this, descriptor, keepalive_s] {
+void ShardThread::accept_peer(cluster::PeerLane lane, int descriptor, unsigned keepalive_s) {
+  loop_->post([this, lane, descriptor, keepalive_s] {
     auto stream = loop_->adopt_socket(descriptor, keepalive_s);
-    if (stream) cluster_->accept(std::move(*stream));
+    if (stream) cluster_->accept(lane, std::move(*stream));
   });
 }
 

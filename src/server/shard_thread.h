@@ -52,7 +52,7 @@ class ShardThread {
   // From another thread: takes over a connection.
   void open_session(int descriptor, unsigned keepalive_s, uint64_t client_id);
   // From another thread: takes over a connection that another node made for this shard.
-  void accept_peer(int descriptor, unsigned keepalive_s);
+  void accept_peer(cluster::PeerLane lane, int descriptor, unsigned keepalive_s);
   void set_view(const std::shared_ptr<const redis::ClusterReplies>& view);
   void apply(const Config& config, unsigned shards);
   // Closes the connections, makes the journal durable, then ends the thread. `ended(clean)` is

@@ -1,5 +1,6 @@
 #include "quorate/cluster/peer_links.h"
 
+#include <algorithm>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>
@@ -269,6 +270,70 @@ TEST_F(PeerLinksTest, StrangersWhoSayNothingAreFewAndSoonGone) {
   two.send(1, "a friend");
   world_.run_for(kSecond);
   EXPECT_THAT(one.bodies(), ElementsAre("a friend"));
+}
+
+TEST_F(PeerLinksTest, WhatWaitsForAFreeLinkIsSentNoFasterThanItIsTaken) {
+  constexpr size_t kLarge = 3 << 20;
+  LinkedHost& one = add(1);
+  LinkedHost& two = add(2);
+  size_t most = 0, sent = 0;
+  one.loop->post([&] {
+    for (int i = 0; i < 10; ++i) {
+      one.links->when_free(linked_id(2), [&, i] {
+        sent += one.links->send(linked_id(2), 7, std::to_string(i), std::string(kLarge, '.'));
+        most = std::max(most, one.links->queued_bytes(linked_id(2)));
+      });
+    }
+  });
+  EXPECT_EQ(sent, 0U) << "there is no link yet";
+  world_.run_for(kSecond);
+  EXPECT_EQ(sent, 10U);
+  EXPECT_LT(most, PeerLinks::kFreeBytes + kLarge + 1'000);
+  ASSERT_EQ(two.heard.size(), 10U);
+  for (size_t i = 0; i < 10; ++i) EXPECT_EQ(two.heard[i].body.front(), '0' + static_cast<char>(i));
+}
+
+TEST_F(PeerLinksTest, WhoWaitsForALinkThatIsLostIsLetGoUncalled) {
+  LinkedHost& one = add(1);
+  add(2);
+  one.send(2, "hello");
+  world_.run_for(kSecond);
+  network_.block(1, 2);
+  const auto held = std::make_shared<int>();
+  bool called = false;
+  one.loop->post([&] {
+    EXPECT_TRUE(one.links->send(linked_id(2), 7, std::string(2 * PeerLinks::kFreeBytes, '.')));
+    one.links->when_free(linked_id(2), [held, &called] { called = true; });
+  });
+  world_.run_for(kSecond);
+  EXPECT_EQ(held.use_count(), 2) << "it waits";
+  network_.cut(1, 2);
+  world_.run_for(kSecond);
+  EXPECT_EQ(held.use_count(), 1);
+  EXPECT_FALSE(called);
+}
+
+// An answer that is lost is noticed by nobody before its deadline.
+TEST_F(PeerLinksTest, WhatSomebodyWaitsForMayQueueLonger) {
+  LinkedHost& one = add(1);
+  LinkedHost& two = add(2);
+  one.send(2, "hello");
+  world_.run_for(kSecond);
+  network_.block(1, 2);
+  const std::string large(8 << 20, '.');
+  using Need = PeerLinks::Need;
+  one.loop->post([&] {
+    for (int i = 0; i < 8; ++i) EXPECT_TRUE(one.links->send(linked_id(2), 7, large));
+    EXPECT_FALSE(one.links->send(linked_id(2), 7, "told"));
+    EXPECT_TRUE(one.links->send(linked_id(2), 7, "awaited", {}, Need::awaited));
+    for (int i = 8; i < 32; ++i) one.links->send(linked_id(2), 7, large, {}, Need::awaited);
+    EXPECT_FALSE(one.links->send(linked_id(2), 7, "too much", {}, Need::awaited));
+  });
+  world_.run_for(kSecond);
+  network_.unblock(1, 2);
+  world_.run_for(10 * kSecond);
+  ASSERT_GT(two.heard.size(), 10U);
+  EXPECT_EQ(two.heard[9].body, "awaited");
 }
 
 TEST_F(PeerLinksTest, DroppingEndsBothWays) {

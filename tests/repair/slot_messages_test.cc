@@ -143,7 +143,6 @@ TEST_F(SlotMessagesTest, GarbageIsReadOrRefusedAndNothingElse) {
     }
     (void)decode_fetch(body);
     (void)decode_page(body);
-    (void)question_of(body);
   }
 }
 

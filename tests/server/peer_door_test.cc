@@ -30,15 +30,17 @@ class PeerDoorTest : public testing::Test {
 
   std::unique_ptr<runtime::UvLoop> loop_ = runtime::UvLoop::make();
   unsigned gossip_ = 0, data_ = 0;
+  std::optional<cluster::PeerLane> lane_;
   std::optional<unsigned> index_;
   PeerDoor door_{*loop_,
                  {[this](int descriptor) {
                     ++gossip_;
                     note(descriptor);
                   },
-                  [this](unsigned index, int descriptor) {
+                  [this](const cluster::LaneRequest& request, int descriptor) {
                     ++data_;
-                    index_ = index;
+                    lane_ = request.lane;
+                    index_ = request.index;
                     note(descriptor);
                   }}};
   std::unique_ptr<runtime::Listener> listener_ =
@@ -54,11 +56,13 @@ TEST_F(PeerDoorTest, GossipIsForThisThread) {
 TEST_F(PeerDoorTest, DataIsForTheShardItAsksFor) {
   knock(hello_for(cluster::PeerLane::data, 3));
   EXPECT_EQ(data_, 1U);
+  EXPECT_EQ(lane_, cluster::PeerLane::data);
   EXPECT_EQ(index_, 3U);
 }
 
 TEST_F(PeerDoorTest, BulkIsForAShardToo) {
   knock(hello_for(cluster::PeerLane::bulk, 2));
+  EXPECT_EQ(lane_, cluster::PeerLane::bulk);
   EXPECT_EQ(index_, 2U);
 }
 

@@ -17,8 +17,8 @@ class Congestion : public testing::Test {
   static constexpr int kClients = 12, kRequests = 30;
   static constexpr size_t kValueBytes = 5'000;
 
-  void start() {
-    cluster_.options().replicator.unacknowledged_bytes_max = 64 << 10;
+  void start(size_t unacknowledged_bytes_max = 64 << 10) {
+    cluster_.options().replicator.unacknowledged_bytes_max = unacknowledged_bytes_max;
     ASSERT_NO_FATAL_FAILURE(cluster_.start());
     cluster_.world().run_for(3 * kSecond);
   }
@@ -92,6 +92,37 @@ TEST_F(Congestion, WhoTakesNothingFallsBehindAndTheOthersGoOn) {
   cluster_.world().run_for(20 * kSecond);
   expect_all_done();
   EXPECT_GE(fell_behind(2), 1U);
+}
+
+// Pages of slots have a connection of their own, so what a node that comes back has missed does not
+// stand before the answers to its reads.
+TEST_F(Congestion, WhoHasMuchToCatchUpWithReadsMeanwhile) {
+  constexpr int kLarge = 40;
+  ASSERT_NO_FATAL_FAILURE(start(4 << 20));
+  ASSERT_EQ(cluster_.run(0, {"SET", "small", "v"}), kOk);
+  cluster_.crash(2);
+  cluster_.world().run_for(3 * kSecond);
+  for (int i = 0; i < kLarge; ++i) {
+    const std::string key = "large-" + std::to_string(i);
+    ASSERT_EQ(cluster_.run(0, {"SET", key, std::string(1 << 20, 'v')}), kOk);
+  }
+  ASSERT_NO_FATAL_FAILURE(cluster_.start(2));
+  cluster_.set_delay(2, {10 * kMs, 12 * kMs});
+  cluster_.world().run_for(kSecond);
+  const auto& puller = cluster_.node(2).shards()[0].cluster->puller();
+  const uint64_t begin = cluster_.world().now_us();
+  int reads = 0;
+  for (; puller.open() != 0; ++reads) {
+    const uint64_t asked = cluster_.world().now_us();
+    ASSERT_EQ(cluster_.run(2, {"GET", "small"}), redis::bulk("v"));
+    ASSERT_LT(cluster_.world().now_us() - asked, 100 * kMs) << reads;
+  }
+  EXPECT_GT(cluster_.world().now_us() - begin, kSecond) << "there was little to catch up with";
+  EXPECT_GT(reads, 10);
+  for (int i = 0; i < kLarge; ++i) {
+    const std::string key = "large-" + std::to_string(i);
+    ASSERT_EQ(cluster_.run(2, {"STRLEN", key}), redis::integer(1 << 20));
+  }
 }
 
 }  // namespace

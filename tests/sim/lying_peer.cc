@@ -66,11 +66,11 @@ void LyingPeer::start_node() {
   if (!node_.start({}, [](unsigned, size_t) {})) std::abort();
 }
 
-cluster::PeerLinksSettings LyingPeer::links() {
+cluster::PeerLinksSettings LyingPeer::links(cluster::PeerLane lane) {
   cluster::PeerLinksSettings settings;
   settings.hello.cluster_name = "simulated";
   settings.hello.node = peer_id();
-  settings.hello.lane = cluster::PeerLane::data;
+  settings.hello.lane = lane;
   settings.hello.shards = 1;
   return settings;
 }
@@ -79,18 +79,29 @@ void LyingPeer::start_peer() {
   loop_ = world_.make_loop(kPeer);
   random_ = runtime::make_seeded_random(kPeer);
   connector_ = network_.connector(*loop_);
-  calls_ = std::make_unique<cluster::PeerCalls>(
-      cluster::PeerCalls::Parts{*loop_, *connector_, *random_, *this}, links());
+  calls_ = make_calls(cluster::PeerLane::data);
+  bulk_ = make_calls(cluster::PeerLane::bulk);
+  loop_->set_turn_end([this] {
+    calls_->flush();
+    bulk_->flush();
+  });
+  network_.listen_to_peers(*loop_, SimNode::kPeerPort,
+                           [this](cluster::PeerLane lane, std::unique_ptr<runtime::Stream> stream) {
+                             auto& calls = lane == cluster::PeerLane::bulk ? *bulk_ : *calls_;
+                             calls.links().accept(std::move(stream));
+                           });
+}
+
+std::unique_ptr<cluster::PeerCalls> LyingPeer::make_calls(cluster::PeerLane lane) {
+  auto calls = std::make_unique<cluster::PeerCalls>(
+      cluster::PeerCalls::Parts{*loop_, *connector_, *random_, *this}, links(lane));
   for (uint8_t service = 0; service < kServices; ++service) {
-    calls_->serve(service, [this, service](const object::NodeId&, std::string_view,
-                                           cluster::PeerCalls::Reply reply) {
+    calls->serve(service, [this, service](const object::NodeId&, std::string_view,
+                                          cluster::PeerCalls::Reply reply) {
       if (answers_[service]) reply(*answers_[service]);
     });
   }
-  loop_->set_turn_end([this] { calls_->flush(); });
-  network_.listen(*loop_, SimNode::kPeerPort, [this](std::unique_ptr<runtime::Stream> stream) {
-    calls_->links().accept(std::move(stream));
-  });
+  return calls;
 }
 
 void LyingPeer::show_both() {
@@ -108,7 +119,9 @@ runtime::Status LyingPeer::judge(const cluster::PeerHello& /*peer*/) { return {}
 
 void LyingPeer::ask(uint8_t service, std::string_view body) {
   loop_->post([this, service, body = std::string(body)] {
-    calls_->call(node_.identity().node, service, body, kPatienceUs, [](const auto&) {});
+    for (cluster::PeerCalls* const calls : {calls_.get(), bulk_.get()}) {
+      calls->call(node_.identity().node, service, body, kPatienceUs, [](const auto&) {});
+    }
   });
 }
 

@@ -29,6 +29,7 @@ class LyingPeer final : private cluster::PeerDirectory {
   LyingPeer(const LyingPeer&) = delete;
   LyingPeer& operator=(const LyingPeer&) = delete;
 
+  // On all lanes.
   void ask(uint8_t service, std::string_view body);
   // From now on; services that were never told what to answer are silent.
   void will_answer(uint8_t service, std::string_view body);
@@ -38,7 +39,8 @@ class LyingPeer final : private cluster::PeerDirectory {
   const cluster::PeerCalls::Statistics& statistics() const { return calls_->statistics(); }
 
  private:
-  static cluster::PeerLinksSettings links();
+  static cluster::PeerLinksSettings links(cluster::PeerLane lane);
+  std::unique_ptr<cluster::PeerCalls> make_calls(cluster::PeerLane lane);
   void start_node();
   void start_peer();
   void show_both();
@@ -52,7 +54,7 @@ class LyingPeer final : private cluster::PeerDirectory {
   std::unique_ptr<SimLoop> loop_;
   std::unique_ptr<runtime::Random> random_;
   std::unique_ptr<runtime::Connector> connector_;
-  std::unique_ptr<cluster::PeerCalls> calls_;
+  std::unique_ptr<cluster::PeerCalls> calls_, bulk_;
   std::array<std::optional<std::string>, kServices> answers_;
   std::shared_ptr<redis::Wire> wire_;
 };

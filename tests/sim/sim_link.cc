@@ -103,6 +103,8 @@ class SimStream final : public runtime::Stream {
                           });
   }
 
+  void set_look(SimLink::Look look) { look_ = std::move(look); }
+
   // The connection is gone; the handler learns it in a turn.
   void end() {
     if (std::exchange(ended_, true)) return;
@@ -139,6 +141,7 @@ class SimStream final : public runtime::Stream {
     inbox_ += item.bytes;
     own().room_bytes += item.credit;
     peer_ended_ = peer_ended_ || item.end;
+    if (look_ && look_(inbox_)) look_ = nullptr;
     in_turn(&SimStream::progress);
   }
 
@@ -176,6 +179,7 @@ class SimStream final : public runtime::Stream {
   const size_t side_;
   runtime::StreamHandler* handler_ = nullptr;
   std::string inbox_;  // arrived, not yet read
+  SimLink::Look look_;
   std::string_view waiting_;
   bool reading_ = false, writing_ = false;
   bool peer_ended_ = false;  // behind what is in the inbox
@@ -198,6 +202,10 @@ SimLink::SimLink(SimWorld& world, SimLoop& first, SimLoop& second, Options optio
 std::unique_ptr<runtime::Stream> SimLink::take(Side side) {
   assert(state_->ends[index_of(side)].stream == nullptr);
   return std::make_unique<SimStream>(state_, index_of(side));
+}
+
+void SimLink::look(Side side, Look look) {
+  state_->ends[index_of(side)].stream->set_look(std::move(look));
 }
 
 void SimLink::set_delay(Delay delay) { state_->options.delay = delay; }

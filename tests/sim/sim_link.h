@@ -10,7 +10,9 @@
 // outlive their loops, the link may.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string_view>
 
 #include "quorate/runtime/stream.h"
 
@@ -32,6 +34,10 @@ class SimLink {
 
   // The stream of an end. REQUIRES: not called before for this side.
   std::unique_ptr<runtime::Stream> take(Side side);
+  // Until it says that it has seen enough, shows `look` what has arrived at that end and was not
+  // read, whenever more has. REQUIRES: the end was taken and is not read meanwhile.
+  using Look = std::function<bool(std::string_view bytes)>;
+  void look(Side side, Look look);
 
   void set_delay(Delay delay);
   void partition(Side from);

@@ -66,7 +66,32 @@ std::string SimNetwork::ip(NodeId node) {
 }
 
 void SimNetwork::listen(SimLoop& loop, uint16_t port, AcceptStream on_accept) {
-  listeners_[loop.node()] = {&loop, port, std::move(on_accept)};
+  listeners_[loop.node()] = {&loop, port, std::move(on_accept), {}};
+}
+
+void SimNetwork::listen_to_peers(SimLoop& loop, uint16_t port, AcceptPeer on_accept) {
+  listeners_[loop.node()] = {&loop, port, {}, std::move(on_accept)};
+}
+
+void SimNetwork::stop_listening(NodeId node) {
+  listeners_.erase(node);
+  std::erase_if(strangers_, [&](const auto& of) { return of.second.to == node; });
+}
+
+// As the server's PeerDoor.
+void SimNetwork::await_hello(SimLoop& loop, SimLink& link, uint64_t stranger) {
+  link.look(Side::second, [this, &loop, stranger](std::string_view bytes) {
+    const cluster::LaneRequest request = cluster::peek_lane(bytes);
+    if (request.state == cluster::LaneRequest::State::incomplete) return false;
+    loop.post([this, stranger, lane = request.lane] {
+      auto known = strangers_.extract(stranger);
+      if (known.empty()) return;
+      const auto listener = listeners_.find(known.mapped().to);
+      if (listener == listeners_.end()) return;
+      listener->second.on_peer(lane, std::move(known.mapped().stream));
+    });
+    return true;
+  });
 }
 
 std::unique_ptr<runtime::Connector> SimNetwork::connector(SimLoop& loop) {
@@ -85,6 +110,12 @@ std::unique_ptr<runtime::Stream> SimNetwork::join(SimLoop& from, NodeId to, uint
     if (const auto slow = delays_.find(node); slow != delays_.end()) {
       made.link->set_delay(slow->second);
     }
+  }
+  if (at->second.on_peer) {
+    const uint64_t stranger = ++strangers_met_;
+    strangers_[stranger] = {to, made.link->take(Side::second)};
+    await_hello(other, *made.link, stranger);
+    return made.link->take(Side::first);
   }
   auto stream = std::make_shared<std::unique_ptr<runtime::Stream>>(made.link->take(Side::second));
   other.post([this, to, stream] {

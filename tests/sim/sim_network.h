@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "quorate/cluster/peer_handshake.h"
 #include "quorate/runtime/connector.h"
 
 #include "sim/sim_link.h"
@@ -34,7 +35,11 @@ class SimNetwork {
   static std::string ip(NodeId node);
   // One port a node. Called in a turn of the loop.
   void listen(SimLoop& loop, uint16_t port, AcceptStream on_accept);
-  void stop_listening(NodeId node) { listeners_.erase(node); }
+  // Of nodes, whose connections are not accepted before their hello says which lane they are of.
+  using AcceptPeer =
+      std::function<void(cluster::PeerLane lane, std::unique_ptr<runtime::Stream> stream)>;
+  void listen_to_peers(SimLoop& loop, uint16_t port, AcceptPeer on_accept);
+  void stop_listening(NodeId node);
   // Of the loop's node. Must not outlive either.
   std::unique_ptr<runtime::Connector> connector(SimLoop& loop);
 
@@ -55,6 +60,12 @@ class SimNetwork {
     SimLoop* loop = nullptr;
     uint16_t port = 0;
     AcceptStream on_accept;
+    AcceptPeer on_peer;  // instead
+  };
+  // Accepted, and still silent.
+  struct Stranger {
+    NodeId to = 0;
+    std::unique_ptr<runtime::Stream> stream;
   };
   struct Link {
     NodeId first = 0, second = 0;
@@ -64,6 +75,7 @@ class SimNetwork {
   bool blocked(NodeId from, NodeId to) const { return blocked_.contains({from, to}); }
   // The connecting side's end; nothing if nobody listens there.
   std::unique_ptr<runtime::Stream> join(SimLoop& from, NodeId to, uint16_t port);
+  void await_hello(SimLoop& loop, SimLink& link, uint64_t stranger);
 
   SimWorld& world_;
   const SimLink::Options options_;
@@ -71,6 +83,8 @@ class SimNetwork {
   std::set<std::pair<NodeId, NodeId>> blocked_;
   std::map<NodeId, Delay> delays_;
   std::vector<Link> links_;
+  std::map<uint64_t, Stranger> strangers_;
+  uint64_t strangers_met_ = 0;
 };
 
 }  // namespace quorate::sim

@@ -184,10 +184,10 @@ void SimNode::join_network(Shard& shard, unsigned index, const Options& options)
                                        *shard.coordinator, identity_.actors, *this},
       settings);
   shard.engine->set_shard_cluster(shard.cluster.get());
-  network_->listen(*shard.loop, kPeerPort,
-                   [cluster = shard.cluster.get()](std::unique_ptr<runtime::Stream> stream) {
-                     cluster->accept(std::move(stream));
-                   });
+  network_->listen_to_peers(*shard.loop, kPeerPort,
+                            [cluster = shard.cluster.get()](cluster::PeerLane lane, auto stream) {
+                              cluster->accept(lane, std::move(stream));
+                            });
 }
 
 void SimNode::intern(std::vector<object::Actor> actors, Done done) {

@@ -89,6 +89,10 @@ class PeerCalls final : private PeerLinksOwner {
   class Reply {
    public:
     void operator()(std::string_view body) const { calls_->answer(to_, id_, body); }
+    // For what is large: calls `run`, which answers, when it delays little else; see PeerLinks.
+    void when_free(std::move_only_function<void()> run) const {
+      calls_->links_.when_free(to_, std::move(run));
+    }
     // Who asked, and what answered_by() there needs.
     const object::NodeId& to() const { return to_; }
     uint64_t id() const { return id_; }

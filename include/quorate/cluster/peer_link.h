@@ -42,6 +42,8 @@ class PeerLinkOwner {
   // The messages since the last of these calls left the peer together.
   virtual void on_frame_end(PeerLink& link) = 0;
   virtual void on_closed(PeerLink& link, const std::string& reason) = 0;
+  // The connection has taken what it held back; what was sent meanwhile has been given to it.
+  virtual void on_drained(PeerLink& /*link*/) {}
 };
 
 struct PeerLinkSettings {
@@ -80,8 +82,13 @@ class PeerLink final : private runtime::StreamHandler {
   // Calls encode(std::string&), which appends the body where it is sent from.
   template <class Encode>
   SendResult send(uint8_t type, Encode&& encode) {
+    return send(type, queued_bytes_max_, std::forward<Encode>(encode));
+  }
+  // With another bound than that of the settings.
+  template <class Encode>
+  SendResult send(uint8_t type, size_t queued_bytes_max, Encode&& encode) {
     if (state_ != State::ready) return SendResult::not_ready;
-    if (queued_bytes() >= queued_bytes_max_) return overflow();
+    if (queued_bytes() >= queued_bytes_max) return overflow();
     if (!writer_.add(type, std::forward<Encode>(encode))) return SendResult::too_long;
     ++statistics_.messages_out;
     return SendResult::queued;

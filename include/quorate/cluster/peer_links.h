@@ -13,6 +13,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -55,6 +56,9 @@ struct PeerLinksSettings {
   uint64_t retry_max_us = 5'000'000;
   size_t waiting_bytes_max = 256 << 10;  // for a link that is being made, each
   size_t queued_bytes_max = 64 << 20;    // for a peer that does not read, each
+  // The same for messages that somebody waits for, and does not ask for again when they are lost.
+  size_t queued_bytes_awaited_max = 256 << 20;
+  size_t waiters_max = 64;     // of when_free(), each
   size_t strangers_max = 128;  // accepted and not yet proved; beyond, they are turned away
 };
 
@@ -89,9 +93,15 @@ class PeerLinks final : private PeerLinkOwner {
   using Met = std::move_only_function<void(runtime::Result<object::NodeId>)>;
   void meet(const std::string& host, uint16_t port, Met done);
 
+  enum class Need : uint8_t { told, awaited };
   // True if the message is on its way; false if it was dropped. Its body is `head` and then `rest`.
   bool send(const object::NodeId& to, uint8_t type, std::string_view head,
-            std::string_view rest = {});
+            std::string_view rest = {}, Need need = Need::told);
+  // Calls `run` when there is a connection to the node on which less than kFreeBytes wait, perhaps
+  // at once; those of one node in their order. Destroys it uncalled if the connection fails or ends
+  // before. So what is large is sent no faster than it is taken, and delays little of what follows.
+  void when_free(const object::NodeId& to, std::move_only_function<void()> run);
+  static constexpr size_t kFreeBytes = 1 << 20;
   // At the end of each turn: one write for each peer that was sent to.
   void flush();
 
@@ -119,6 +129,7 @@ class PeerLinks final : private PeerLinkOwner {
     PeerLink* link = nullptr;  // in links_; in its handshake or ready
     std::vector<std::pair<uint8_t, std::string>> waiting;
     size_t waiting_bytes = 0;
+    std::deque<std::move_only_function<void()>> waiters;  // for a link that is free
     uint64_t retry_at_us = 0;
     unsigned failures = 0;  // in a row
   };
@@ -141,6 +152,7 @@ class PeerLinks final : private PeerLinkOwner {
   void on_message(PeerLink& link, uint8_t type, std::string_view body) override;
   void on_frame_end(PeerLink& /*link*/) override {}
   void on_closed(PeerLink& link, const std::string& reason) override;
+  void on_drained(PeerLink& link) override;
 
   std::vector<Held>::iterator held_of(const PeerLink& link);
   PeerLink* make_link(PeerHandshake::Role role, std::unique_ptr<runtime::Stream> stream, Held held);
@@ -148,6 +160,7 @@ class PeerLinks final : private PeerLinkOwner {
   void begin_route(const object::NodeId& to, runtime::Result<std::unique_ptr<runtime::Stream>> got);
   void route_failed(const object::NodeId& to, const std::string& reason);
   void send_waiting(Route& route);
+  void run_waiters(const object::NodeId& to);
   void finish_meeting(uint64_t meeting, runtime::Result<object::NodeId> result);
 
   runtime::Loop& loop_;
@@ -161,7 +174,7 @@ class PeerLinks final : private PeerLinkOwner {
   boost::unordered_flat_map<uint64_t, Meeting> meetings_;
   uint64_t meetings_begun_ = 0;
   size_t strangers_ = 0;
-  std::vector<object::NodeId> to_flush_;
+  std::vector<object::NodeId> to_flush_, flushing_;
   std::vector<Held> links_;  // as they were made, so that a seed ends them in the same order
 };
 

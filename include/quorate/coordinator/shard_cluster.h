@@ -71,8 +71,8 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   ShardCluster(Parts parts, Settings settings);
   ~ShardCluster() override;
 
-  // A connection of this shard's lane was accepted.
-  void accept(std::unique_ptr<runtime::Stream> stream) { calls_.links().accept(std::move(stream)); }
+  // A connection of a lane of this shard was accepted.
+  void accept(cluster::PeerLane lane, std::unique_ptr<runtime::Stream> stream);
   void set_view(std::shared_ptr<const cluster::ClusterView> view);
   // Null before the first.
   const std::shared_ptr<const cluster::ClusterView>& view() const { return view_; }
@@ -130,6 +130,19 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   // the one it asks; the question is empty, and so is the answer.
   static constexpr uint8_t kDoubtService = 10;
   static constexpr uint8_t kPromiseService = 11;
+
+  // What the links of bulk go by. That they are silent or end says nothing of a node.
+  class BulkDirectory final : public cluster::PeerDirectory {
+   public:
+    explicit BulkDirectory(ShardCluster& of) : of_(of) {}
+    std::optional<cluster::NodeAddress> address_of(const object::NodeId& node) override {
+      return of_.address_of(node);
+    }
+    runtime::Status judge(const cluster::PeerHello& peer) override { return of_.judge(peer); }
+
+   private:
+    ShardCluster& of_;
+  };
 
   // cluster::PeerDirectory
   std::optional<cluster::NodeAddress> address_of(const object::NodeId& node) override;
@@ -202,7 +215,9 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   std::array<uint8_t, object::kSlots> healthy_replicas_{};
   // The last one changed in under another ring, and before other nodes coordinated slots of this.
   uint64_t turn_of_ring_ = 0, turn_of_loss_ = 0;
+  BulkDirectory bulk_directory_{*this};
   cluster::PeerCalls calls_;
+  cluster::PeerCalls bulk_;  // pages of slots
   SlotPromises promises_;
   Replicator replicator_;
   CopyWaits copy_waits_;

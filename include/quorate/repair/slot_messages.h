@@ -25,10 +25,6 @@ namespace quorate::repair {
 
 inline constexpr size_t kComparedSlotsMax = 1024;  // in one message
 
-enum class Question : uint8_t { compare = 1, fetch = 2 };
-// Nothing if the body is not one of ours.
-std::optional<Question> question_of(std::string_view body);
-
 struct SlotClock {
   uint16_t slot = 0;
   object::CausalContext clock;

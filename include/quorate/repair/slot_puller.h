@@ -29,13 +29,15 @@ class SlotPuller {
  public:
   struct Parts {
     runtime::Loop& loop;
-    cluster::PeerCalls& calls;
+    cluster::PeerCalls& calls;  // as in SlotSource
+    cluster::PeerCalls& bulk;
     storage::ShardStore& store;
     const object::ActorTable& actors;
     ReplicaAccess& access;
   };
   struct Settings {
-    uint64_t answer_timeout_us = 5'000'000;
+    uint64_t answer_timeout_us = 5'000'000;  // of a comparison
+    uint64_t page_timeout_us = 20'000'000;   // and no longer than the other one seems well
     uint64_t retry_us = 300'000;
     unsigned attempts_max = 10;
     size_t compared_slots = 512;  // in one message; kComparedSlotsMax at most
@@ -91,7 +93,7 @@ class SlotPuller {
   void finish(const PullRef& pull, runtime::Status status);
 
   runtime::Loop& loop_;
-  cluster::PeerCalls& calls_;
+  cluster::PeerCalls &calls_, &bulk_;
   storage::ShardStore& store_;
   const object::ActorTable& actors_;
   ReplicaAccess& access_;

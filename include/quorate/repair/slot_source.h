@@ -27,8 +27,9 @@
 // The walk is bound to this process's life: after a crash less may be here than C says, so a walk
 // that another life began is to begin again.
 //
-// Nothing leaves before the journal has it. Nothing is remembered of who asks: the asker paces, and
-// goes on after a break where it was. Thread: the shard's.
+// Nothing leaves before the journal has it, and a page not before the connection has taken those
+// before it. Nothing else is remembered of who asks: the asker paces, and goes on after a break
+// where it was. Thread: the shard's.
 #pragma once
 
 #include <cstdint>
@@ -47,11 +48,13 @@ namespace quorate::repair {
 
 class SlotSource {
  public:
-  // The service of PeerCalls that it answers.
+  // The service of PeerCalls that it answers: to compare on the lane of data, to fetch on that of
+  // bulk.
   static constexpr uint8_t kService = 4;
 
   struct Parts {
     cluster::PeerCalls& calls;
+    cluster::PeerCalls& bulk;
     runtime::Random& random;
     storage::ShardStore& store;
     const object::ActorTable& actors;
@@ -79,7 +82,6 @@ class SlotSource {
  private:
   class Page;
 
-  void serve(std::string_view body, cluster::PeerCalls::Reply reply);
   void compare(std::string_view body, cluster::PeerCalls::Reply reply);
   void fetch(std::string_view body, cluster::PeerCalls::Reply reply);
   using Handles = std::vector<std::optional<object::ActorId>>;

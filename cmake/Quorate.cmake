@@ -31,6 +31,12 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   # The baseline every x86-64 server of the last decade has; CRC32C needs SSE 4.2.
   target_compile_options(quorate_flags INTERFACE -march=x86-64-v2)
 endif()
+if(QUORATE_LTO)
+  # Rooms are compiled for both, so that of all that links them only what users run waits for LTO:
+  # targets with the property QUORATE_WHOLE.
+  target_link_options(quorate_flags INTERFACE
+    $<IF:$<BOOL:$<TARGET_PROPERTY:QUORATE_WHOLE>>,-flto=auto,-fno-lto>)
+endif()
 if(QUORATE_SANITIZE)
   target_compile_options(quorate_flags INTERFACE -fsanitize=${QUORATE_SANITIZE}
     -fno-sanitize-recover=all)
@@ -61,6 +67,9 @@ function(quorate_room name)
     target_include_directories(quorate_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(quorate_${name} PUBLIC quorate_flags ${ROOM_LINKS})
     set_target_properties(quorate_${name} PROPERTIES UNITY_BUILD ${QUORATE_UNITY})
+    if(QUORATE_LTO)
+      target_compile_options(quorate_${name} PRIVATE -flto=auto -ffat-lto-objects)
+    endif()
   else()
     add_library(quorate_${name} INTERFACE)
     target_link_libraries(quorate_${name} INTERFACE quorate_flags ${ROOM_LINKS})

@@ -170,12 +170,14 @@ def judge(clients, gone, how, victim):
     every = sorted(failure for client in clients for failure in client.failures)
     stayed = [(when, text) for when, text, port in every if port != victim]
     commands = sum(client.commands for client in clients)
-    last = stayed[-1][0] - gone if stayed else 0
     print(
         f"{how.name}: {commands} commands, {len(every)} failed, {len(stayed)} of them through nodes "
-        f"that stayed, the last {max(last, 0):.2f} s after",
+        "that stayed",
         flush=True,
     )
+    for text in sorted({text for _, text in stayed}):
+        times = [when - gone for when, what in stayed if what == text]
+        print(f"  {len(times)}, the last {max(*times, 0):.2f} s after: {text[:120]}", flush=True)
     wrong = [f"before anything happened: {text}" for when, text, _ in every if when < gone]
     wrong += [
         f"{when - gone:.1f} s after: {text}" for when, text in stayed if when > gone + ROUTING_S

@@ -24,18 +24,9 @@ import wire
 AGREE_WITHIN_S = 30
 
 
-def meet(node, other, peer_port, within_s=AGREE_WITHIN_S):
-    """CLUSTER MEET. A node that has just met another one may be starting again, with its hash
-    seed."""
-    deadline = time.monotonic() + within_s
-    while True:
-        try:
-            with node.connect() as connection:
-                return connection.call("CLUSTER", "MEET", other.host, other.port, peer_port)
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+def meet(node, other, peer_port):
+    with node.connect() as connection:
+        return connection.call("CLUSTER", "MEET", other.host, other.port, peer_port)
 
 
 class Cluster:

@@ -43,7 +43,7 @@ std::vector<PeerLinks::Held>::iterator PeerLinks::held_of(const PeerLink& link) 
 }
 
 void PeerLinks::accept(std::unique_ptr<runtime::Stream> stream) {
-  if (strangers_ >= settings_.strangers_max) {
+  if (shut_ || strangers_ >= settings_.strangers_max) {
     ++statistics_.turned_away;
     return;
   }
@@ -142,6 +142,7 @@ void PeerLinks::send_waiting(Route& route) {
 
 // The route to a node, begun if need be; null if it cannot be reached for now.
 PeerLinks::Route* PeerLinks::connect(const NodeId& to) {
+  if (shut_) return nullptr;
   Route& route = routes_[to];
   if (route.link != nullptr || route.pending) return &route;
   if (loop_.clock().monotonic_us() < route.retry_at_us) return nullptr;
@@ -286,6 +287,13 @@ std::vector<PeerLinks::LinkFacts> PeerLinks::established() const {
     facts.push_back({link.peer().node, outgoing, held.since_us, link.queued_bytes()});
   }
   return facts;
+}
+
+void PeerLinks::shut() {
+  shut_ = true;
+  for (auto& [node, route] : routes_) route.pending.reset();
+  meetings_.clear();
+  for (const Held& held : links_) held.link->close("this node stops");
 }
 
 void PeerLinks::drop(const NodeId& node, const std::string& reason) {

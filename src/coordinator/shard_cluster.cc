@@ -105,6 +105,11 @@ void ShardCluster::accept(cluster::PeerLane lane, std::unique_ptr<runtime::Strea
   calls.links().accept(std::move(stream));
 }
 
+void ShardCluster::part() {
+  calls_.links().shut();
+  bulk_.links().shut();
+}
+
 ShardCluster::~ShardCluster() {
   coordinator_.store().set_observer(nullptr);
   coordinator_.store().restrict_removals(nullptr);

@@ -46,6 +46,23 @@ void Session::close() {
   if (stream_ != nullptr) stream_->close();
 }
 
+std::optional<HandedOverClient> Session::hand_over() {
+  const bool waits = input_end_ == 0 && out_.size() == 0 && pending_.empty() && !writing_ &&
+                     !blocked_ && !gathered_ && !client_.close_after_reply;
+  const auto descriptor = waits && stream_ != nullptr ? stream_->duplicate() : std::nullopt;
+  close();
+  if (!descriptor) return std::nullopt;
+  return HandedOverClient{*descriptor, client_};
+}
+
+void Session::take_over(const ClientState& client) {
+  const uint64_t id = client_.id;
+  client_ = client;
+  client_.id = id;
+  client_.written = {};  // of slots under another hash seed
+  client_.last_command = ClientState().last_command;
+}
+
 size_t Session::memory_bytes() const {
   return sizeof(Session) + input_.capacity() + out_.capacity() + in_flight_.capacity() +
          client_.written.memory_bytes();
@@ -431,7 +448,8 @@ void Session::on_drained() {
 }
 
 void Session::on_closed() {
-  assert(!gathered_);  // its turn is over
+  // A turn of two polls may have a read of the first when the connection ends between them.
+  if (gathered_) engine_.turn_input().run();
   closed_ = true;
   const auto self = shared_from_this();
   engine_.forget_held_writer(*this);

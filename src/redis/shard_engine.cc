@@ -49,8 +49,10 @@ void ShardEngine::set_shard_cluster(coordinator::ShardCluster* cluster) {
   serve_slot_questions(*this, shard_cluster_->calls());
 }
 
-void ShardEngine::open_session(std::unique_ptr<runtime::Stream> stream, uint64_t client_id) {
+void ShardEngine::open_session(std::unique_ptr<runtime::Stream> stream, uint64_t client_id,
+                               const ClientState* before) {
   auto session = std::make_shared<Session>(*this, std::move(stream), client_id);
+  if (before != nullptr) session->take_over(*before);
   sessions_.emplace(client_id, session);
   session->start();
 }
@@ -59,6 +61,14 @@ void ShardEngine::close_sessions() {
   std::vector<std::shared_ptr<Session>> all;
   for (const auto& [id, session] : sessions_) all.push_back(session);
   for (const auto& session : all) session->close();
+}
+
+std::vector<HandedOverClient> ShardEngine::hand_over_sessions() {
+  std::vector<HandedOverClient> clients;
+  for (const auto& [id, session] : sessions_) {
+    if (auto client = session->hand_over()) clients.push_back(*std::move(client));
+  }
+  return clients;
 }
 
 void ShardEngine::forget(uint64_t client_id) {

@@ -119,6 +119,11 @@ class UvListener final : public Listener {
     }
     return 0;
   }
+  Result<int> duplicate() const override {
+    const int descriptor = fcntl(poll_->descriptor, F_DUPFD_CLOEXEC, 0);
+    if (descriptor < 0) return fail_errno(errno, "Duplicating a listening socket");
+    return descriptor;
+  }
 
  private:
   static constexpr int kAcceptsPerTurnMax =
@@ -222,6 +227,9 @@ class UvLoopImpl final : public UvLoop {
   Result<std::unique_ptr<Listener>> listen_unix(const std::string& path, int backlog,
                                                 unsigned permissions,
                                                 AcceptHandler on_accept) override;
+  std::unique_ptr<Listener> listen_on(int descriptor, AcceptHandler on_accept) override {
+    return std::make_unique<UvListener>(&loop_, descriptor, std::move(on_accept));
+  }
   Result<std::unique_ptr<Stream>> adopt_socket(int descriptor, unsigned keepalive_s) override {
     return make_uv_stream(&loop_, descriptor, keepalive_s);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
+#include <fcntl.h>
 #include <memory>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -115,6 +116,11 @@ class UvStream final : public Stream {
 
   std::string peer_address() const override { return peer_; }
   std::string local_address() const override { return local_; }
+  std::optional<int> duplicate() const override {
+    if (state_ == nullptr || state_->closing) return std::nullopt;
+    const int descriptor = fcntl(state_->descriptor, F_DUPFD_CLOEXEC, 0);
+    return descriptor < 0 ? std::nullopt : std::optional(descriptor);
+  }
 
  private:
   static constexpr size_t kWriteMax = 1u << 30;

@@ -48,6 +48,6 @@ int main(int argc, char** argv) {
     }
     const bool clean = (*node)->run();
     if (!(*node)->restarts()) return clean ? EXIT_SUCCESS : EXIT_FAILURE;
-    start.meet_again = (*node)->meetings();
+    start.legacy = (*node)->legacy();
   }
 }

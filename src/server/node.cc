@@ -61,7 +61,7 @@ class NodeImpl final : public Node, public redis::ServerControl, private Cluster
         loop_(runtime::UvLoop::make()),
         config_(start_.config, [this](const ConfigStore::Snapshot& config) { apply(*config); }),
         log_limiter_(*loop_),
-        listeners_(*loop_) {
+        listeners_(*loop_, start_.legacy.sockets) {
     redis::register_all_commands(commands_);
   }
 
@@ -81,7 +81,7 @@ class NodeImpl final : public Node, public redis::ServerControl, private Cluster
   runtime::Status open();
   bool run() override;
   bool restarts() const override { return wanted_seed_.has_value(); }
-  std::vector<ClusterSeed> meetings() const override { return cluster_->meetings(); }
+  Legacy legacy() const override { return {cluster_->meetings(), held_sockets_}; }
 
   // redis::ServerControl
   runtime::Executor& executor() override { return *loop_; }
@@ -120,6 +120,7 @@ class NodeImpl final : public Node, public redis::ServerControl, private Cluster
   void watch_first_checkpoints();
   void show_banner() const;
   void accept(int descriptor);
+  void open_session(int descriptor, std::optional<redis::ClientState> before);
   void accept_node(int descriptor);
   void apply(const Config& config);
   void stop();
@@ -146,6 +147,7 @@ class NodeImpl final : public Node, public redis::ServerControl, private Cluster
   std::unique_ptr<ActorRegistry> actors_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
   Listeners listeners_;
+  std::shared_ptr<HeldSockets> held_sockets_;  // once it is to be started again
   std::unique_ptr<PeerDoor> door_;
   struct Look {  // for data, by all shards
     size_t missing = 0;
@@ -359,11 +361,13 @@ void NodeImpl::watch_first_checkpoints() {
 }
 
 runtime::Status NodeImpl::listen() {
-  const Config& config = start_.config;
-  auto status = listeners_.open_for_clients(config, [this](int socket) { accept(socket); });
-  if (!status) return status;
-  const bool in_cluster = cluster_->members().size() > 1;
-  return listeners_.open_for_nodes(config, in_cluster, [this](int socket) { accept_node(socket); });
+  const auto take = [this](int socket) { accept(socket); };
+  if (auto opened = listeners_.open_for_clients(start_.config, take); !opened) return opened;
+  for (auto& [socket, client] : HeldSockets::take_clients(start_.legacy.sockets.get())) {
+    open_session(socket, std::move(client));
+  }
+  const bool wanted = cluster_->members().size() > 1;
+  return listeners_.open_for_nodes(start_.config, wanted, [this](int fd) { accept_node(fd); });
 }
 
 // ---- the cluster
@@ -378,7 +382,7 @@ runtime::Status NodeImpl::open_cluster() {
   settings.file = path("members");
   settings.machine = runtime::host_name();
   settings.shards = static_cast<uint16_t>(shards_.size());
-  settings.meet_again = start_.meet_again;
+  settings.meet_again = start_.legacy.meetings;
   auto control =
       ClusterControl::make({*loop_, *loop_, *random_, *files_, *this}, std::move(settings));
   if (!control) return std::unexpected(control.error());
@@ -472,6 +476,7 @@ bool NodeImpl::run() {
   loop_->run();
   for (auto& shard : shards_) {
     shard->join();
+    if (held_sockets_ != nullptr) held_sockets_->hold(shard->handed_over());
     // Its dots would be issued again, were anything lost that came after the shard's last sync.
     clean_ = clean_ && shard->durable();
   }
@@ -483,7 +488,7 @@ bool NodeImpl::run() {
     clean_ = saved.has_value();
   }
   for (const std::string& file : {start_.config.pidfile, start_.config.unixsocket}) {
-    if (file.empty()) continue;
+    if (file.empty() || restarts()) continue;
     if (auto removed = files_->remove(file); !removed) {
       spdlog::debug("{}", removed.error().message);
     }
@@ -504,8 +509,13 @@ void NodeImpl::accept(int descriptor) {
     rejected_.fetch_add(1, std::memory_order_relaxed);
     return runtime::refuse_socket(descriptor, kProtectedMode);
   }
+  open_session(descriptor, {});
+}
+
+void NodeImpl::open_session(int descriptor, std::optional<redis::ClientState> before) {
   connected_.fetch_add(1, std::memory_order_relaxed);
-  shards_[next_shard_]->open_session(descriptor, config.tcp_keepalive_s, next_client_++);
+  shards_[next_shard_]->open_session(descriptor, config_.current()->tcp_keepalive_s, next_client_++,
+                                     std::move(before));
   next_shard_ = (next_shard_ + 1) % shards_.size();
 }
 
@@ -558,11 +568,13 @@ void NodeImpl::shutdown(redis::ShutdownMode mode, std::function<void(std::string
 
 void NodeImpl::stop() {
   if (std::exchange(stopping_, true)) return;
+  if (restarts()) held_sockets_ = listeners_.hold();
   listeners_.close();
   door_.reset();
   looks_.clear();
   for (auto& shard : shards_) {
-    shard->stop([this](bool clean) { loop_->post([this, clean] { shard_stopped(clean); }); });
+    shard->stop(restarts(),
+                [this](bool clean) { loop_->post([this, clean] { shard_stopped(clean); }); });
   }
 }
 

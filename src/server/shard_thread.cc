@@ -78,15 +78,20 @@ void ShardThread::run() {
   });
 }
 
-void ShardThread::open_session(int descriptor, unsigned keepalive_s, uint64_t client_id) {
-  loop_->post([this, descriptor, keepalive_s, client_id] {
+void ShardThread::open_session(int descriptor, unsigned keepalive_s, uint64_t client_id,
+                               std::optional<redis::ClientState> before) {
+  loop_->post([this, descriptor, keepalive_s, client_id, before = std::move(before)] {
+    if (hands_over_) {
+      handed_over_.push_back({descriptor, before});
+      return;
+    }
     auto stream = loop_->adopt_socket(descriptor, keepalive_s);
     if (!stream) {
       spdlog::debug("{}", stream.error().message);
       engine_->control().connection_closed();
       return;
     }
-    engine_->open_session(std::move(*stream), client_id);
+    engine_->open_session(std::move(*stream), client_id, before ? &*before : nullptr);
   });
 }
 
@@ -119,10 +124,13 @@ void ShardThread::apply(const Config& config, unsigned shards) {
   });
 }
 
-void ShardThread::stop(std::function<void(bool clean)> ended) {
-  loop_->post([this, ended = std::move(ended)] {
+void ShardThread::stop(bool hands_over, std::function<void(bool clean)> ended) {
+  loop_->post([this, hands_over, ended = std::move(ended)] {
     if (std::exchange(stopping_, true)) return;
+    hands_over_ = hands_over;
+    if (hands_over) handed_over_ = engine_->hand_over_sessions();
     engine_->close_sessions();
+    if (cluster_ != nullptr) cluster_->part();  // else there is always more to make durable
     const auto end = [this, ended](bool clean) {
       stop_deadline_.reset();
       ended(clean);

@@ -7,6 +7,8 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "quorate/coordinator/shard_cluster.h"
 #include "quorate/coordinator/shard_coordinator.h"
@@ -49,15 +51,20 @@ class ShardThread {
   redis::ShardEngine& engine() { return *engine_; }
 
   void run();
-  // From another thread: takes over a connection.
-  void open_session(int descriptor, unsigned keepalive_s, uint64_t client_id);
+  // From another thread: takes over a connection; `before` is what its client was on another node
+  // of this process.
+  void open_session(int descriptor, unsigned keepalive_s, uint64_t client_id,
+                    std::optional<redis::ClientState> before);
   // From another thread: takes over a connection that another node made for this shard.
   void accept_peer(cluster::PeerLane lane, int descriptor, unsigned keepalive_s);
   void set_view(const std::shared_ptr<const redis::ClusterReplies>& view);
   void apply(const Config& config, unsigned shards);
   // Closes the connections, makes the journal durable, then ends the thread. `ended(clean)` is
-  // called on the shard's thread as the last thing.
-  void stop(std::function<void(bool clean)> ended);
+  // called on the shard's thread as the last thing. Connections that wait for their next request
+  // may be handed over instead.
+  void stop(bool hands_over, std::function<void(bool clean)> ended);
+  // After join().
+  std::vector<redis::HandedOverClient> handed_over() { return std::exchange(handed_over_, {}); }
   void join();
   // After join(): whether the disk has everything, what came after stop() included.
   bool durable() const;
@@ -78,7 +85,8 @@ class ShardThread {
   std::unique_ptr<coordinator::ShardCluster> cluster_;
   std::unique_ptr<redis::ShardEngine> engine_;
   std::unique_ptr<runtime::Timer> stop_deadline_;
-  bool stopping_ = false;
+  bool stopping_ = false, hands_over_ = false;
+  std::vector<redis::HandedOverClient> handed_over_;
   std::thread thread_;
 };
 

@@ -65,13 +65,14 @@ class RunningNode {
 
   void run() {
     running_ = std::async(std::launch::async, [this] {
-      std::vector<ClusterSeed> meetings;
+      Node::Legacy legacy;
       for (bool again = true; again;) {
-        auto node = Node::start({config_, "", {}, "0.0.0", std::move(meetings)});
+        auto node = Node::start({config_, "", {}, "0.0.0", std::move(legacy)});
         ASSERT_TRUE(node) << node.error().message;
+        ++lives_;
         EXPECT_TRUE((*node)->run());
         again = (*node)->restarts();
-        meetings = (*node)->meetings();
+        legacy = (*node)->legacy();
         restarts_ += again ? 1 : 0;
       }
     });
@@ -91,6 +92,7 @@ class RunningNode {
   }
   Config& config() { return config_; }
   unsigned restarts() const { return restarts_; }
+  unsigned lives() const { return lives_; }  // that serve or have served
 
  private:
   static constexpr std::future_status kEnded = std::future_status::ready;
@@ -98,8 +100,13 @@ class RunningNode {
 
   Config config_;
   std::future<void> running_;
-  std::atomic<unsigned> restarts_{0};
+  std::atomic<unsigned> restarts_{0}, lives_{0};
 };
+
+std::string meet(RunningNode& node) {
+  return "CLUSTER MEET 127.0.0.1 " + std::to_string(node.config().port) + " " +
+         std::to_string(node.config().cluster_port);
+}
 
 class NodesOverSockets : public testing::Test {
  protected:
@@ -117,9 +124,7 @@ TEST_F(NodesOverSockets, MeetShareASeedAndPart) {
   one.run();
   two.run();
   ASSERT_TRUE(one.answers("SET key value", "+OK\r\n")) << "so that its hash seed stays";
-  const std::string meet = "CLUSTER MEET 127.0.0.1 " + std::to_string(two.config().port) + " " +
-                           std::to_string(two.config().cluster_port);
-  ASSERT_TRUE(one.answers(meet, "+OK\r\n"));
+  ASSERT_TRUE(one.answers(meet(two), "+OK\r\n"));
   ASSERT_TRUE(one.answers("CLUSTER INFO", "cluster_known_nodes:2"));
   ASSERT_TRUE(two.answers("CLUSTER INFO", "cluster_known_nodes:2"));
   ASSERT_TRUE(one.answers("CLUSTER INFO", "cluster_slots_ok:16384\r\ncluster_slots_pfail:0\r\n"));
@@ -139,9 +144,7 @@ TEST_F(NodesOverSockets, ThreeMeetInQuickSuccession) {
   RunningNode one, two, three;
   for (RunningNode* const node : {&one, &two, &three}) node->run();
   for (RunningNode* const node : {&two, &three}) {
-    const std::string meet = "CLUSTER MEET 127.0.0.1 " + std::to_string(node->config().port) + " " +
-                             std::to_string(node->config().cluster_port);
-    ASSERT_TRUE(one.answers(meet, "+OK\r\n"));
+    ASSERT_TRUE(one.answers(meet(*node), "+OK\r\n"));
   }
   for (RunningNode* const node : {&one, &two, &three}) {
     EXPECT_TRUE(node->answers("CLUSTER INFO", "cluster_known_nodes:3"));
@@ -150,6 +153,26 @@ TEST_F(NodesOverSockets, ThreeMeetInQuickSuccession) {
   ASSERT_TRUE(one.answers("SET key value", "+OK\r\n"));
   EXPECT_TRUE(two.answers("GET key", "$5\r\nvalue\r\n"));
   EXPECT_TRUE(three.answers("GET key", "$5\r\nvalue\r\n"));
+}
+
+// Who connects meanwhile waits.
+TEST_F(NodesOverSockets, ANodeThatStartsAgainRefusesNobody) {
+  RunningNode one, two;
+  one.run();
+  two.run();
+  ASSERT_TRUE(one.answers("SET key value", "+OK\r\n")) << "so that its hash seed stays";
+  ASSERT_FALSE(ask(two.config().port, meet(one), "+OK\r\n").empty());
+  bool refused = false;
+  while (two.restarts() == 0 || two.lives() == 1) {
+    const auto loop = runtime::UvLoop::make();
+    std::optional<bool> connected;
+    const auto pending = loop->connect_tcp("127.0.0.1", two.config().port, 5'000'000,
+                                           [&](auto stream) { connected = stream.has_value(); });
+    ASSERT_TRUE(run_loop_until(*loop, [&] { return connected.has_value(); }));
+    refused = refused || !*connected;
+  }
+  EXPECT_FALSE(refused);
+  EXPECT_TRUE(two.answers("GET key", "$5\r\nvalue\r\n"));
 }
 
 TEST_F(NodesOverSockets, SeedsJoinWithoutACommand) {

@@ -111,6 +111,8 @@ class PeerLinks final : private PeerLinkOwner {
   size_t queued_bytes(const object::NodeId& node) const;
   // Ends all connections with the node.
   void drop(const object::NodeId& node, const std::string& reason);
+  // Ends all connections, and has no more.
+  void shut();
   size_t links() const { return links_.size(); }
   // Of each connection whose handshake is done.
   struct LinkFacts {
@@ -174,6 +176,7 @@ class PeerLinks final : private PeerLinkOwner {
   boost::unordered_flat_map<uint64_t, Meeting> meetings_;
   uint64_t meetings_begun_ = 0;
   size_t strangers_ = 0;
+  bool shut_ = false;
   std::vector<object::NodeId> to_flush_, flushing_;
   std::vector<Held> links_;  // as they were made, so that a seed ends them in the same order
 };

@@ -73,6 +73,8 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
 
   // A connection of a lane of this shard was accepted.
   void accept(cluster::PeerLane lane, std::unique_ptr<runtime::Stream> stream);
+  // The node stops: nothing comes from others any more.
+  void part();
   void set_view(std::shared_ptr<const cluster::ClusterView> view);
   // Null before the first.
   const std::shared_ptr<const cluster::ClusterView>& view() const { return view_; }

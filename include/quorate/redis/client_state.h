@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "quorate/coordinator/quorum_choice.h"
@@ -30,6 +31,13 @@ struct ClientState {
   uint64_t last_command_ms = 0;
   uint64_t commands = 0;
   const char* last_command = "NULL";  // full name of a CommandSpec
+};
+
+// A connection on its way to another server of this process: the socket, and what the client has
+// said.
+struct HandedOverClient {
+  int descriptor = -1;
+  std::optional<ClientState> client;  // nothing: it has not been met yet
 };
 
 }  // namespace quorate::redis

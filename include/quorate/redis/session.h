@@ -39,6 +39,10 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
 
   void start();
   void close();
+  // Closes it here; if it waits for its next request, the connection goes on elsewhere.
+  std::optional<HandedOverClient> hand_over();
+  // Before start(): goes on for a client that was handed over.
+  void take_over(const ClientState& client);
   ClientState& client() { return client_; }
   const ClientState& client() const { return client_; }
   size_t input_bytes() const { return input_.size(); }

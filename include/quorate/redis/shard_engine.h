@@ -97,8 +97,12 @@ class ShardEngine {
   // Whether other nodes have a say in what happens here.
   bool clustered() const { return shard_cluster_ != nullptr && !shard_cluster_->alone(); }
 
-  void open_session(std::unique_ptr<runtime::Stream> stream, uint64_t client_id);
+  // `before`: what the client was on another server of this process, or null.
+  void open_session(std::unique_ptr<runtime::Stream> stream, uint64_t client_id,
+                    const ClientState* before = nullptr);
   void close_sessions();
+  // Closes them too, but those that wait for their next request go on elsewhere.
+  std::vector<HandedOverClient> hand_over_sessions();
   void apply(const EngineSettings& settings);
 
   // The cluster as it is from now on. Comes for the first time before the first connection.

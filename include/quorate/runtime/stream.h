@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +42,9 @@ class Stream {
   // "ip:port", "[ip6]:port" or "/path:0" as Redis shows them in CLIENT LIST.
   virtual std::string peer_address() const = 0;
   virtual std::string local_address() const = 0;
+  // Another descriptor of the socket, the caller's: the connection goes on with it when the stream
+  // is closed. Nothing for streams that are no sockets.
+  virtual std::optional<int> duplicate() const { return std::nullopt; }
 };
 
 }  // namespace quorate::runtime

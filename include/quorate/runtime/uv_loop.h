@@ -25,6 +25,9 @@ class Listener {
   virtual ~Listener() = default;  // stops listening
   // The port the system chose when 0 was asked for; 0 for a Unix socket.
   virtual uint16_t port() const = 0;
+  // Another descriptor of the socket, the caller's: as long as it is open, who connects waits until
+  // somebody accepts again (UvLoop::listen_on).
+  virtual Result<int> duplicate() const = 0;
 };
 
 using AcceptHandler = std::move_only_function<void(int descriptor)>;
@@ -52,6 +55,8 @@ class UvLoop : public Loop, public Connector {
   virtual Result<std::unique_ptr<Listener>> listen_unix(const std::string& path, int backlog,
                                                         unsigned permissions,
                                                         AcceptHandler on_accept) = 0;
+  // Takes ownership of a socket that listens.
+  virtual std::unique_ptr<Listener> listen_on(int descriptor, AcceptHandler on_accept) = 0;
   // Takes ownership of a connected socket. TCP sockets get no-delay and, if not 0, keep-alive.
   virtual Result<std::unique_ptr<Stream>> adopt_socket(int descriptor, unsigned keepalive_s) = 0;
   // Takes ownership of a connected socket until it can be told who shall have it.

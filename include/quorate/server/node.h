@@ -18,14 +18,22 @@
 
 namespace quorate::server {
 
+class HeldSockets;
+
 class Node {
  public:
+  // What a node leaves to the one that is started in its place.
+  struct Legacy {
+    std::vector<ClusterSeed> meetings;  // that CLUSTER MEET had begun
+    std::shared_ptr<HeldSockets>
+        sockets;  // so that nobody is refused, and who waits stays connected
+  };
   struct Start {
     Config config;
     std::string config_file;
     std::vector<std::string> warnings;
     std::string version;
-    std::vector<ClusterSeed> meet_again = {};  // what CLUSTER MEET had begun before a restart
+    Legacy legacy = {};
   };
 
   static runtime::Result<std::unique_ptr<Node>> start(Start start);
@@ -35,8 +43,8 @@ class Node {
   // After run(): whether a node is to be started in its place, on the same directory, because it
   // has taken over the hash seed of a cluster.
   virtual bool restarts() const = 0;
-  // Whom that node is to meet.
-  virtual std::vector<ClusterSeed> meetings() const = 0;
+  // What that node begins with.
+  virtual Legacy legacy() const = 0;
 };
 
 }  // namespace quorate::server

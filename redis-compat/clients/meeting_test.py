@@ -37,7 +37,7 @@ class Bystander(threading.Thread):
                 connection.call("CLIENT", "SETNAME", "bystander")
                 connection.call("SELECT", 3)
                 while not self._halt.is_set():
-                    time.sleep(0.005)
+                    time.sleep(0.001)
                     self.commands += 1
                     if connection.call("CLIENT", "GETNAME") != b"bystander":
                         raise AssertionError("the client's name is gone")

@@ -50,8 +50,8 @@ std::optional<HandedOverClient> Session::hand_over() {
   const bool waits = input_end_ == 0 && out_.size() == 0 && pending_.empty() && !writing_ &&
                      !blocked_ && !gathered_ && !client_.close_after_reply;
   const auto descriptor = waits && stream_ != nullptr ? stream_->duplicate() : std::nullopt;
-  close();
   if (!descriptor) return std::nullopt;
+  close();
   return HandedOverClient{*descriptor, client_};
 }
 

@@ -1,5 +1,7 @@
 #include "server/shard_thread.h"
 
+#include <algorithm>
+#include <iterator>
 #include <spdlog/spdlog.h>
 #include <utility>
 
@@ -12,6 +14,8 @@ namespace {
 
 // A disk that does not take the last sync must not keep the process from ending.
 constexpr uint64_t kStopDeadlineUs = 10'000'000;
+constexpr uint64_t kHandOverPauseUs = 1'000;
+constexpr unsigned kHandOverAttempts = 50;
 
 }  // namespace
 
@@ -63,6 +67,7 @@ ShardThread::~ShardThread() {
   join();
   // Sockets and timers close through the loop: it goes last.
   stop_deadline_.reset();
+  hand_over_timer_.reset();
   engine_.reset();
   cluster_.reset();
   coordinator_.reset();
@@ -127,18 +132,32 @@ void ShardThread::apply(const Config& config, unsigned shards) {
 void ShardThread::stop(bool hands_over, std::function<void(bool clean)> ended) {
   loop_->post([this, hands_over, ended = std::move(ended)] {
     if (std::exchange(stopping_, true)) return;
-    hands_over_ = hands_over;
-    if (hands_over) handed_over_ = engine_->hand_over_sessions();
-    engine_->close_sessions();
-    if (cluster_ != nullptr) cluster_->part();  // else there is always more to make durable
-    const auto end = [this, ended](bool clean) {
+    ended_ = [this, ended](bool clean) {
       stop_deadline_.reset();
       ended(clean);
       loop_->stop();
     };
-    stop_deadline_ = loop_->start_timer(kStopDeadlineUs, 0, [end] { end(false); });
-    end_when_durable(end);
+    stop_deadline_ = loop_->start_timer(kStopDeadlineUs, 0, [this] { ended_(false); });
+    hands_over_ = hands_over;
+    if (hands_over) return hand_over(kHandOverAttempts);
+    finish();
   });
+}
+
+// A connection goes when its requests are answered, which most soon are.
+void ShardThread::hand_over(unsigned attempts) {
+  std::ranges::move(engine_->hand_over_sessions(), std::back_inserter(handed_over_));
+  if (!engine_->has_sessions() || attempts == 0) return finish();
+  hand_over_timer_ = loop_->start_timer(kHandOverPauseUs, 0, [this, attempts] {
+    const auto timer = std::move(hand_over_timer_);
+    hand_over(attempts - 1);
+  });
+}
+
+void ShardThread::finish() {
+  engine_->close_sessions();
+  if (cluster_ != nullptr) cluster_->part();  // else there is always more to make durable
+  end_when_durable(ended_);
 }
 
 // Operations over several shards and expiry go on meanwhile, so this may take several syncs.

@@ -74,6 +74,8 @@ class ShardThread {
 
   void join_peers(const Shared& shared, const storage::ShardStore::Shape& shape);
 
+  void hand_over(unsigned attempts);
+  void finish();
   void end_when_durable(std::function<void(bool clean)> end);
 
   unsigned shard_;
@@ -84,7 +86,8 @@ class ShardThread {
   std::unique_ptr<coordinator::ShardCoordinator> coordinator_;
   std::unique_ptr<coordinator::ShardCluster> cluster_;
   std::unique_ptr<redis::ShardEngine> engine_;
-  std::unique_ptr<runtime::Timer> stop_deadline_;
+  std::unique_ptr<runtime::Timer> stop_deadline_, hand_over_timer_;
+  std::function<void(bool clean)> ended_;  // once it stops
   bool stopping_ = false, hands_over_ = false;
   std::vector<redis::HandedOverClient> handed_over_;
   std::thread thread_;

@@ -39,7 +39,7 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
 
   void start();
   void close();
-  // Closes it here; if it waits for its next request, the connection goes on elsewhere.
+  // Closes it here, so that the connection goes on elsewhere: if it waits for its next request.
   std::optional<HandedOverClient> hand_over();
   // Before start(): goes on for a client that was handed over.
   void take_over(const ClientState& client);

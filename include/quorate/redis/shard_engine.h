@@ -101,8 +101,9 @@ class ShardEngine {
   void open_session(std::unique_ptr<runtime::Stream> stream, uint64_t client_id,
                     const ClientState* before = nullptr);
   void close_sessions();
-  // Closes them too, but those that wait for their next request go on elsewhere.
+  // Closes those that wait for their next request; they go on elsewhere.
   std::vector<HandedOverClient> hand_over_sessions();
+  bool has_sessions() const { return !sessions_.empty(); }
   void apply(const EngineSettings& settings);
 
   // The cluster as it is from now on. Comes for the first time before the first connection.

@@ -36,11 +36,14 @@ class Bystander(threading.Thread):
             with self._node.connect(timeout_s=10) as connection:
                 connection.call("CLIENT", "SETNAME", "bystander")
                 connection.call("SELECT", 3)
+                connection.call("CONFIG", "SET", "maxclients", 777)
                 while not self._halt.is_set():
-                    time.sleep(0.001)
                     self.commands += 1
+                    connection.call("GET", f"key:{self.commands}")
                     if connection.call("CLIENT", "GETNAME") != b"bystander":
                         raise AssertionError("the client's name is gone")
+                if connection.call("CONFIG", "GET", "maxclients")[1] != b"777":
+                    raise AssertionError("what CONFIG SET said is forgotten")
                 if b" db=3 " not in connection.call("CLIENT", "INFO"):
                     raise AssertionError("the client's database is another one")
         except (OSError, AssertionError, wire.ProtocolBroken) as problem:

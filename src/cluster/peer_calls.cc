@@ -31,8 +31,7 @@ bool PeerCalls::send(const NodeId& to, Type type, uint64_t id, std::string_view 
   writer.fixed64(id);
   writer.raw(service);
   const bool awaited = type != question;  // a question that is not sent is known to be
-  return links_.send(to, type, head_, body,
-                     awaited ? PeerLinks::Need::awaited : PeerLinks::Need::told);
+  return links_.send(to, type, head_, body, awaited ? Need::awaited : Need::told);
 }
 
 // ---- asking

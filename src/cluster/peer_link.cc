@@ -1,5 +1,6 @@
 #include "quorate/cluster/peer_link.h"
 
+#include <algorithm>
 #include <cassert>
 #include <fmt/format.h>
 
@@ -19,6 +20,7 @@ PeerLink::PeerLink(PeerHandshake::Role role, std::unique_ptr<runtime::Stream> st
                    const PeerLinkSettings& settings, runtime::Loop& loop, PeerLinkOwner& owner)
     : role_(role),
       queued_bytes_max_(settings.queued_bytes_max),
+      awaited_bytes_max_(settings.awaited_bytes_max),
       read_buffer_(settings.read_buffer),
       owner_(owner),
       handshake_(std::make_unique<PeerHandshake>(
@@ -116,14 +118,17 @@ void PeerLink::write_batch() {
   if (batch_.empty() || unwritten_bytes_ != 0) return;
   const size_t written = stream_->try_write(batch_);
   statistics_.bytes_out += written;
+  const size_t awaited = std::exchange(awaited_in_batch_, 0);
   if (written == batch_.size()) return empty(batch_);
   batch_.swap(in_flight_);
   unwritten_bytes_ = in_flight_.size() - written;
+  awaited_in_flight_ = std::min(awaited, unwritten_bytes_);
   stream_->write(std::string_view(in_flight_).substr(written));
 }
 
 void PeerLink::on_drained() {
   statistics_.bytes_out += std::exchange(unwritten_bytes_, 0);
+  awaited_in_flight_ = 0;
   empty(in_flight_);
   if (state_ == State::handshake) return write_batch();
   flush();

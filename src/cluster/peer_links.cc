@@ -29,6 +29,7 @@ PeerLink* PeerLinks::make_link(Role role, std::unique_ptr<runtime::Stream> strea
   const PeerLinkSettings settings{.secret = settings_.secret,
                                   .handshake_timeout_us = settings_.handshake_timeout_us,
                                   .queued_bytes_max = settings_.queued_bytes_max,
+                                  .awaited_bytes_max = settings_.awaited_bytes_max,
                                   .read_buffer = read_buffer_};
   PeerLinkOwner& owner = *this;
   held.link =
@@ -73,10 +74,8 @@ bool PeerLinks::send(const NodeId& to, uint8_t type, std::string_view head, std:
     return false;
   }
   if (route->link != nullptr && route->link->ready()) {
-    const size_t bytes_max =
-        need == Need::awaited ? settings_.queued_bytes_awaited_max : settings_.queued_bytes_max;
-    const SendResult result = route->link->send(
-        type, bytes_max, [&](std::string& out) { out.append(head).append(rest); });
+    const SendResult result =
+        route->link->send(type, [&](std::string& out) { out.append(head).append(rest); }, need);
     if (result == SendResult::queued) {
       if (to_flush_.empty() || to_flush_.back() != to) to_flush_.push_back(to);
       return true;
@@ -184,6 +183,7 @@ void PeerLinks::route_failed(const NodeId& to, const std::string& reason) {
 }
 
 void PeerLinks::meet(const std::string& host, uint16_t port, Met done) {
+  if (shut_) return done(runtime::fail("this node stops"));
   const uint64_t id = ++meetings_begun_;
   Meeting& meeting = meetings_[id];
   meeting.done = std::move(done);
@@ -290,10 +290,15 @@ std::vector<PeerLinks::LinkFacts> PeerLinks::established() const {
 }
 
 void PeerLinks::shut() {
+  constexpr const char* kReason = "this node stops";
   shut_ = true;
-  for (auto& [node, route] : routes_) route.pending.reset();
   meetings_.clear();
-  for (const Held& held : links_) held.link->close("this node stops");
+  for (const Held& held : links_) held.link->close(kReason);
+  std::vector<NodeId> unmade;
+  for (auto& [node, route] : routes_) {
+    if (std::exchange(route.pending, nullptr)) unmade.push_back(node);
+  }
+  for (const NodeId& node : unmade) route_failed(node, kReason);
 }
 
 void PeerLinks::drop(const NodeId& node, const std::string& reason) {

@@ -49,6 +49,7 @@ void Session::close() {
 std::optional<HandedOverClient> Session::hand_over() {
   const bool waits = input_end_ == 0 && out_.size() == 0 && pending_.empty() && !writing_ &&
                      !blocked_ && !gathered_ && !client_.close_after_reply;
+  if (stream_ != nullptr && !std::exchange(leaving_, true)) stream_->pause_reading();
   const auto descriptor = waits && stream_ != nullptr ? stream_->duplicate() : std::nullopt;
   if (!descriptor) return std::nullopt;
   close();
@@ -397,7 +398,8 @@ void Session::drain_pending() {
     if (self->input_end_ != 0) self->process();
     self->send_forwarded();
     self->mark_for_flush();
-    if (!self->blocked_ && self->pending_.size() < kPendingMax) self->stream_->resume_reading();
+    const bool reads = !self->blocked_ && !self->leaving_ && self->pending_.size() < kPendingMax;
+    if (reads) self->stream_->resume_reading();
   });
 }
 

@@ -5,8 +5,8 @@
 // overlap just as those of one connection with many do. Requests of one connection keep their
 // order; of different connections the one that was read first runs first.
 //
-// Thread: the shard's. Sessions do not end in a turn in which they have read. Source: DESIGN
-// section 3.
+// Thread: the shard's. A session that ends in a turn in which it has read runs that turn's input
+// first: it is viewed here. Source: DESIGN section 3.
 #pragma once
 
 #include <span>

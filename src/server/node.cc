@@ -14,6 +14,7 @@
 #include "quorate/server/log.h"
 #include "quorate/storage/recovery.h"
 
+#include "server/admission.h"
 #include "server/listeners.h"
 #include "server/log_limiter.h"
 #include "server/peer_door.h"
@@ -27,29 +28,6 @@ constexpr const char* kRedisVersion = "7.2.4";
 constexpr std::string_view kStoreIdRecord = "store-id";
 constexpr uint64_t kProgressLogUs = 2'000'000;
 constexpr unsigned kPeerKeepAliveS = 60;
-constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
-constexpr std::string_view kProtectedMode =
-    "-DENIED Redis is running in protected mode because protected mode is enabled and no password "
-    "is set for the default user. In this mode connections are only accepted from the loopback "
-    "interface. If you want to connect from external computers to Redis you may adopt one of the "
-    "following solutions: 1) Just disable protected mode sending the command 'CONFIG SET "
-    "protected-mode no' from the loopback interface by connecting to Redis from the same host the "
-    "server is running, however MAKE SURE Redis is not publicly accessible from internet if you do "
-    "so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable "
-    "the protected mode by editing the Redis configuration file, and setting the protected mode "
-    "option to 'no', and then restarting the server. 3) If you started the server manually just "
-    "for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication "
-    "password for the default user. NOTE: You only need to do one of the above things in order for "
-    "the server to start accepting connections from the outside.\r\n";
-
-// Also what was removed again was written: its traces on disk lie where the hash seed has put them.
-bool was_written(const storage::ShardStore& store) {
-  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
-    const auto number = static_cast<uint16_t>(slot);
-    if (store.shape().owns(number) && !store.clocks().clock(number).empty()) return true;
-  }
-  return false;
-}
 
 class NodeImpl final : public Node, public redis::ServerControl, private ClusterHost {
  public:
@@ -80,8 +58,8 @@ class NodeImpl final : public Node, public redis::ServerControl, private Cluster
 
   runtime::Status open();
   bool run() override;
-  bool restarts() const override { return wanted_seed_.has_value(); }
-  Legacy legacy() const override { return {cluster_->meetings(), held_sockets_}; }
+  bool restarts() const override { return wanted_seed_ && !told_to_end_; }
+  Legacy legacy() const override;
 
   // redis::ServerControl
   runtime::Executor& executor() override { return *loop_; }
@@ -123,7 +101,9 @@ class NodeImpl final : public Node, public redis::ServerControl, private Cluster
   void open_session(int descriptor, std::optional<redis::ClientState> before);
   void accept_node(int descriptor);
   void apply(const Config& config);
+  void end();
   void stop();
+  void stop_shards();
   void shard_stopped(bool clean);
 
   Start start_;
@@ -161,6 +141,7 @@ class NodeImpl final : public Node, public redis::ServerControl, private Cluster
   size_t next_shard_ = 0;
   uint64_t next_client_ = 1;
   size_t shards_running_ = 0;
+  bool told_to_end_ = false;
   bool stopping_ = false, clean_ = true;
   size_t first_checkpoints_missing_ = 0;
   std::atomic<uint64_t> connected_{0}, received_{0}, rejected_{0}, max_clients_{0};
@@ -402,14 +383,14 @@ runtime::Status NodeImpl::open_cluster() {
 }
 
 void NodeImpl::view_changed(std::shared_ptr<const cluster::ClusterView> view) {
+  if (wanted_seed_) return;  // who takes part in the cluster is the one that is started next
   auto replies = std::make_shared<const redis::ClusterReplies>(std::move(view));
   for (auto& shard : shards_) shard->set_view(replies);
 }
 
 // REQUIRES: the shards' threads do not run.
 bool NodeImpl::anything_written() const {
-  return std::ranges::any_of(shards_,
-                             [](const auto& shard) { return was_written(shard->store()); });
+  return std::ranges::any_of(shards_, [](const auto& shard) { return shard->was_written(); });
 }
 
 // What is written between the look and its use is seen when it matters, by take_over_seed().
@@ -418,8 +399,8 @@ void NodeImpl::look_for_data(runtime::Task done) {
   const uint64_t id = ++looks_begun_;
   looks_[id] = {shards_.size(), std::move(done)};
   for (auto& shard : shards_) {
-    shard->loop().post([this, id, store = &shard->store()] {
-      loop_->post([this, id, written = was_written(*store)] { shard_looked(id, written); });
+    shard->loop().post([this, id, &shard = *shard] {
+      loop_->post([this, id, written = shard.was_written()] { shard_looked(id, written); });
     });
   }
 }
@@ -433,8 +414,12 @@ void NodeImpl::shard_looked(uint64_t id, bool written) {
   done();
 }
 
+Node::Legacy NodeImpl::legacy() const {
+  return {*config_.current(), cluster_->meetings(), held_sockets_};
+}
+
 bool NodeImpl::adopt_hash_seed(uint64_t seed) {
-  if (holds_data_) return false;
+  if (holds_data_ || told_to_end_) return false;
   spdlog::info("Starting anew with the hash seed of the cluster");
   wanted_seed_ = seed;
   loop_->post([this] { stop(); });
@@ -464,7 +449,7 @@ bool NodeImpl::run() {
   for (const int signal : {SIGTERM, SIGINT}) {
     auto caught = loop_->on_signal(signal, [this, signal] {
       spdlog::info("Received {}, stopping", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-      stop();
+      end();
     });
     if (!caught) spdlog::warn("{}", caught.error().message);
   }
@@ -499,17 +484,11 @@ bool NodeImpl::run() {
 
 void NodeImpl::accept(int descriptor) {
   received_.fetch_add(1, std::memory_order_relaxed);
-  const Config& config = *config_.current();
-  if (connected_.load(std::memory_order_relaxed) >= config.maxclients) {
-    rejected_.fetch_add(1, std::memory_order_relaxed);
-    return runtime::refuse_socket(descriptor, kTooManyClients);
-  }
-  if (config.protected_mode && config.requirepass.empty() &&
-      !runtime::is_local_socket(descriptor)) {
-    rejected_.fetch_add(1, std::memory_order_relaxed);
-    return runtime::refuse_socket(descriptor, kProtectedMode);
-  }
-  open_session(descriptor, {});
+  const uint64_t connected = connected_.load(std::memory_order_relaxed);
+  const auto refusal = refusal_of_client(*config_.current(), connected, descriptor);
+  if (!refusal) return open_session(descriptor, {});
+  rejected_.fetch_add(1, std::memory_order_relaxed);
+  runtime::refuse_socket(descriptor, *refusal);
 }
 
 void NodeImpl::open_session(int descriptor, std::optional<redis::ClientState> before) {
@@ -520,15 +499,11 @@ void NodeImpl::open_session(int descriptor, std::optional<redis::ClientState> be
 }
 
 void NodeImpl::accept_node(int descriptor) {
-  const Config& config = *config_.current();
-  if (config.protected_mode && config.cluster_secret.empty() &&
-      !runtime::is_local_socket(descriptor)) {
-    constexpr const char* kReason =
-        "Protected mode: nodes of other machines are refused while there is no cluster-secret";
-    if (log_limiter_.is_news(kReason)) spdlog::warn(kReason);
-    return runtime::refuse_socket(descriptor, {});
-  }
-  door_->take(descriptor);
+  if (may_connect_node(*config_.current(), descriptor)) return door_->take(descriptor);
+  constexpr const char* kReason =
+      "Protected mode: nodes of other machines are refused while there is no cluster-secret";
+  if (log_limiter_.is_news(kReason)) spdlog::warn(kReason);
+  runtime::refuse_socket(descriptor, {});
 }
 
 void NodeImpl::apply(const Config& config) {
@@ -553,17 +528,23 @@ redis::MemoryFacts NodeImpl::memory() const {
 
 void NodeImpl::shutdown(redis::ShutdownMode mode, std::function<void(std::string)> /*refused*/) {
   spdlog::info("User requested shutdown...");
-  if (mode != redis::ShutdownMode::save) return stop();
+  if (mode != redis::ShutdownMode::save) return end();
   auto missing = std::make_shared<size_t>(shards_.size());
   for (auto& shard : shards_) {
     shard->loop().post([this, missing, &store = shard->store()] {
       store.checkpoint([this, missing] {
         loop_->post([this, missing] {
-          if (--*missing == 0) stop();
+          if (--*missing == 0) end();
         });
       });
     });
   }
+}
+
+// For good, also if the node is about to be started again.
+void NodeImpl::end() {
+  told_to_end_ = true;
+  stop();
 }
 
 void NodeImpl::stop() {
@@ -572,9 +553,21 @@ void NodeImpl::stop() {
   listeners_.close();
   door_.reset();
   looks_.clear();
+  if (held_sockets_ == nullptr) return stop_shards();
+  // None stops while a request on another may still need it.
+  auto missing = std::make_shared<size_t>(shards_.size());
   for (auto& shard : shards_) {
-    shard->stop(restarts(),
-                [this](bool clean) { loop_->post([this, clean] { shard_stopped(clean); }); });
+    shard->hand_over([this, missing] {
+      loop_->post([this, missing] {
+        if (--*missing == 0) stop_shards();
+      });
+    });
+  }
+}
+
+void NodeImpl::stop_shards() {
+  for (auto& shard : shards_) {
+    shard->stop([this](bool clean) { loop_->post([this, clean] { shard_stopped(clean); }); });
   }
 }
 
@@ -586,6 +579,7 @@ void NodeImpl::shard_stopped(bool clean) {
 }  // namespace
 
 runtime::Result<std::unique_ptr<Node>> Node::start(Start start) {
+  if (start.legacy.config) start.config = *start.legacy.config;
   // CONFIG GET dir answers where the data is, wherever the client is.
   std::string& directory = start.config.dir;
   while (directory.starts_with("./")) directory.erase(0, 2);

@@ -15,7 +15,7 @@ namespace {
 // A disk that does not take the last sync must not keep the process from ending.
 constexpr uint64_t kStopDeadlineUs = 10'000'000;
 constexpr uint64_t kHandOverPauseUs = 1'000;
-constexpr unsigned kHandOverAttempts = 50;
+constexpr unsigned kHandOverAttempts = 100;
 
 }  // namespace
 
@@ -68,6 +68,7 @@ ShardThread::~ShardThread() {
   // Sockets and timers close through the loop: it goes last.
   stop_deadline_.reset();
   hand_over_timer_.reset();
+  part_timer_.reset();
   engine_.reset();
   cluster_.reset();
   coordinator_.reset();
@@ -129,35 +130,41 @@ void ShardThread::apply(const Config& config, unsigned shards) {
   });
 }
 
-void ShardThread::stop(bool hands_over, std::function<void(bool clean)> ended) {
-  loop_->post([this, hands_over, ended = std::move(ended)] {
+void ShardThread::hand_over(std::function<void()> done) {
+  loop_->post([this, done = std::move(done)]() mutable {
+    hands_over_ = true;
+    // What waits for other nodes until then, here for whichever shard, waits in vain: they may be
+    // about to do the same.
+    part_timer_ = loop_->start_timer(kHandOverPauseUs * kHandOverAttempts / 2, 0, [this] {
+      if (cluster_ != nullptr) cluster_->part();
+    });
+    hand_over(kHandOverAttempts, std::move(done));
+  });
+}
+
+void ShardThread::hand_over(unsigned attempts, std::function<void()> done) {
+  std::ranges::move(engine_->hand_over_sessions(), std::back_inserter(handed_over_));
+  if (!engine_->has_sessions() || attempts == 0) return done();
+  hand_over_timer_ =
+      loop_->start_timer(kHandOverPauseUs, 0, [this, attempts, done = std::move(done)]() mutable {
+        const auto timer = std::move(hand_over_timer_);
+        hand_over(attempts - 1, std::move(done));
+      });
+}
+
+void ShardThread::stop(std::function<void(bool clean)> ended) {
+  loop_->post([this, ended = std::move(ended)] {
     if (std::exchange(stopping_, true)) return;
-    ended_ = [this, ended](bool clean) {
+    engine_->close_sessions();
+    if (cluster_ != nullptr) cluster_->part();  // else there is always more to make durable
+    const auto end = [this, ended](bool clean) {
       stop_deadline_.reset();
       ended(clean);
       loop_->stop();
     };
-    stop_deadline_ = loop_->start_timer(kStopDeadlineUs, 0, [this] { ended_(false); });
-    hands_over_ = hands_over;
-    if (hands_over) return hand_over(kHandOverAttempts);
-    finish();
+    stop_deadline_ = loop_->start_timer(kStopDeadlineUs, 0, [end] { end(false); });
+    end_when_durable(end);
   });
-}
-
-// A connection goes when its requests are answered, which most soon are.
-void ShardThread::hand_over(unsigned attempts) {
-  std::ranges::move(engine_->hand_over_sessions(), std::back_inserter(handed_over_));
-  if (!engine_->has_sessions() || attempts == 0) return finish();
-  hand_over_timer_ = loop_->start_timer(kHandOverPauseUs, 0, [this, attempts] {
-    const auto timer = std::move(hand_over_timer_);
-    hand_over(attempts - 1);
-  });
-}
-
-void ShardThread::finish() {
-  engine_->close_sessions();
-  if (cluster_ != nullptr) cluster_->part();  // else there is always more to make durable
-  end_when_durable(ended_);
 }
 
 // Operations over several shards and expiry go on meanwhile, so this may take several syncs.
@@ -167,6 +174,14 @@ void ShardThread::end_when_durable(std::function<void(bool clean)> end) {
     if (durable() || refused) return end(!refused);
     end_when_durable(std::move(end));
   });
+}
+
+bool ShardThread::was_written() const {
+  for (unsigned slot = 0; slot < object::kSlots; ++slot) {
+    const auto number = static_cast<uint16_t>(slot);
+    if (store_->shape().owns(number) && !store_->clocks().clock(number).empty()) return true;
+  }
+  return false;
 }
 
 bool ShardThread::durable() const {

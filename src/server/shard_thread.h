@@ -49,6 +49,9 @@ class ShardThread {
   storage::ShardStore& store() { return *store_; }
   coordinator::ShardCoordinator& coordinator() { return *coordinator_; }
   redis::ShardEngine& engine() { return *engine_; }
+  // Also what was removed again was written: its traces on disk lie where the hash seed has put
+  // them.
+  bool was_written() const;
 
   void run();
   // From another thread: takes over a connection; `before` is what its client was on another node
@@ -60,10 +63,12 @@ class ShardThread {
   void set_view(const std::shared_ptr<const redis::ClusterReplies>& view);
   void apply(const Config& config, unsigned shards);
   // Closes the connections, makes the journal durable, then ends the thread. `ended(clean)` is
-  // called on the shard's thread as the last thing. Connections that wait for their next request
-  // may be handed over instead.
-  void stop(bool hands_over, std::function<void(bool clean)> ended);
-  // After join().
+  // called on the shard's thread as the last thing.
+  void stop(std::function<void(bool clean)> ended);
+  // Before stop(): connections whose requests are answered are closed here, to go on elsewhere.
+  // Calls `done` on the shard's thread when no others are left, or waited long enough.
+  void hand_over(std::function<void()> done);
+  // What was; after join().
   std::vector<redis::HandedOverClient> handed_over() { return std::exchange(handed_over_, {}); }
   void join();
   // After join(): whether the disk has everything, what came after stop() included.
@@ -74,8 +79,7 @@ class ShardThread {
 
   void join_peers(const Shared& shared, const storage::ShardStore::Shape& shape);
 
-  void hand_over(unsigned attempts);
-  void finish();
+  void hand_over(unsigned attempts, std::function<void()> done);
   void end_when_durable(std::function<void(bool clean)> end);
 
   unsigned shard_;
@@ -86,8 +90,7 @@ class ShardThread {
   std::unique_ptr<coordinator::ShardCoordinator> coordinator_;
   std::unique_ptr<coordinator::ShardCluster> cluster_;
   std::unique_ptr<redis::ShardEngine> engine_;
-  std::unique_ptr<runtime::Timer> stop_deadline_, hand_over_timer_;
-  std::function<void(bool clean)> ended_;  // once it stops
+  std::unique_ptr<runtime::Timer> stop_deadline_, hand_over_timer_, part_timer_;
   bool stopping_ = false, hands_over_ = false;
   std::vector<redis::HandedOverClient> handed_over_;
   std::thread thread_;

@@ -3,9 +3,10 @@
 // It shakes hands, then exchanges frames. send() encodes a message into the frame of the turn;
 // flush(), which the owner calls at the end of each loop turn, writes that frame in one piece.
 // While the socket still holds back an earlier write, messages gather for the next frame, which
-// leaves by itself when the socket is free. A link holds at most queued_bytes_max and one message:
-// beyond, and as long as the peer does not read, send() says overflow, and what to give up is the
-// owner's decision.
+// leaves by itself when the socket is free. A link holds at most queued_bytes_max and one message,
+// and as much again as awaited_bytes_max of what a peer has asked for and waits for: beyond, and as
+// long as the peer does not read, send() says overflow, and what to give up is the owner's
+// decision.
 //
 // on_ready() comes at most once and before any message, on_closed() once, last and on a later turn
 // than what caused it. The link may be destroyed within on_closed() or outside of all calls of its
@@ -50,10 +51,15 @@ struct PeerLinkSettings {
   std::string secret;
   uint64_t handshake_timeout_us = 5'000'000;
   size_t queued_bytes_max = size_t{64} << 20;
+  size_t awaited_bytes_max = size_t{128} << 20;
   size_t body_bytes_max = kMessageBodyBytesMax;  // of a message that is sent
   // Where all links of a thread read to; must outlive them. One read per turn fits in.
   std::span<char> read_buffer;
 };
+
+// What becomes of a message that is dropped: its sender knows, and may try again, or its receiver
+// waits for it in vain.
+enum class Need : uint8_t { told, awaited };
 
 enum class SendResult : uint8_t {
   queued,
@@ -81,15 +87,15 @@ class PeerLink final : private runtime::StreamHandler {
 
   // Calls encode(std::string&), which appends the body where it is sent from.
   template <class Encode>
-  SendResult send(uint8_t type, Encode&& encode) {
-    return send(type, queued_bytes_max_, std::forward<Encode>(encode));
-  }
-  // With another bound than that of the settings.
-  template <class Encode>
-  SendResult send(uint8_t type, size_t queued_bytes_max, Encode&& encode) {
+  SendResult send(uint8_t type, Encode&& encode, Need need = Need::told) {
     if (state_ != State::ready) return SendResult::not_ready;
-    if (queued_bytes() >= queued_bytes_max) return overflow();
+    const size_t awaited = awaited_in_batch_ + awaited_in_flight_;
+    const bool full = need == Need::awaited ? awaited >= awaited_bytes_max_
+                                            : queued_bytes() - awaited >= queued_bytes_max_;
+    if (full) return overflow();
+    const size_t before = batch_.size();
     if (!writer_.add(type, std::forward<Encode>(encode))) return SendResult::too_long;
+    if (need == Need::awaited) awaited_in_batch_ += batch_.size() - before;
     ++statistics_.messages_out;
     return SendResult::queued;
   }
@@ -125,7 +131,7 @@ class PeerLink final : private runtime::StreamHandler {
   SendResult overflow();
 
   const PeerHandshake::Role role_;
-  const size_t queued_bytes_max_;
+  const size_t queued_bytes_max_, awaited_bytes_max_;
   const std::span<char> read_buffer_;
   PeerLinkOwner& owner_;
   State state_ = State::handshake;
@@ -142,6 +148,7 @@ class PeerLink final : private runtime::StreamHandler {
   FrameWriter writer_;
   std::string in_flight_;  // given to write()
   size_t unwritten_bytes_ = 0;
+  size_t awaited_in_batch_ = 0, awaited_in_flight_ = 0;  // of those two
   Statistics statistics_;
   std::unique_ptr<runtime::Stream> stream_;  // the first to go
 };

@@ -56,9 +56,8 @@ struct PeerLinksSettings {
   uint64_t retry_max_us = 5'000'000;
   size_t waiting_bytes_max = 256 << 10;  // for a link that is being made, each
   size_t queued_bytes_max = 64 << 20;    // for a peer that does not read, each
-  // The same for messages that somebody waits for, and does not ask for again when they are lost.
-  size_t queued_bytes_awaited_max = 256 << 20;
-  size_t waiters_max = 64;     // of when_free(), each
+  size_t awaited_bytes_max = 128 << 20;  // of answers, besides
+  size_t waiters_max = 64;               // of when_free(), each
   size_t strangers_max = 128;  // accepted and not yet proved; beyond, they are turned away
 };
 
@@ -93,7 +92,6 @@ class PeerLinks final : private PeerLinkOwner {
   using Met = std::move_only_function<void(runtime::Result<object::NodeId>)>;
   void meet(const std::string& host, uint16_t port, Met done);
 
-  enum class Need : uint8_t { told, awaited };
   // True if the message is on its way; false if it was dropped. Its body is `head` and then `rest`.
   bool send(const object::NodeId& to, uint8_t type, std::string_view head,
             std::string_view rest = {}, Need need = Need::told);
@@ -111,7 +109,7 @@ class PeerLinks final : private PeerLinkOwner {
   size_t queued_bytes(const object::NodeId& node) const;
   // Ends all connections with the node.
   void drop(const object::NodeId& node, const std::string& reason);
-  // Ends all connections, and has no more.
+  // Ends all connections. Afterwards none is made or accepted.
   void shut();
   size_t links() const { return links_.size(); }
   // Of each connection whose handshake is done.

@@ -153,7 +153,10 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
     replicator_.on_up(node);
     settled_.doubt(node);
   }
-  void on_down(const object::NodeId& node, const std::string& /*reason*/) override {
+  void on_down(const object::NodeId& node, const std::string& reason) override {
+    // Nobody else would notice that it has begun another life: nothing goes over a link of bulk
+    // for hours.
+    bulk_.links().drop(node, reason);
     on_silent(node);
   }
   void on_silent(const object::NodeId& node) override {

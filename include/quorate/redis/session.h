@@ -39,7 +39,8 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
 
   void start();
   void close();
-  // Closes it here, so that the connection goes on elsewhere: if it waits for its next request.
+  // Closes it here, so that the connection goes on elsewhere: once it waits for its next request,
+  // and until then reads no more. To be called again if there is nothing.
   std::optional<HandedOverClient> hand_over();
   // Before start(): goes on for a client that was handed over.
   void take_over(const ClientState& client);
@@ -150,6 +151,7 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   bool processing_ = false;
   bool marked_ = false;   // in the engine's list of sessions to flush
   bool writing_ = false;  // in_flight_ is on its way
+  bool leaving_ = false;  // to be handed over
   bool closed_ = false;
 };
 

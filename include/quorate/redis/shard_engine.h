@@ -101,7 +101,7 @@ class ShardEngine {
   void open_session(std::unique_ptr<runtime::Stream> stream, uint64_t client_id,
                     const ClientState* before = nullptr);
   void close_sessions();
-  // Closes those that wait for their next request; they go on elsewhere.
+  // Closes those that wait for their next request; they go on elsewhere. The others read no more.
   std::vector<HandedOverClient> hand_over_sessions();
   bool has_sessions() const { return !sessions_.empty(); }
   void apply(const EngineSettings& settings);

@@ -37,7 +37,7 @@ class SlotPuller {
   };
   struct Settings {
     uint64_t answer_timeout_us = 5'000'000;  // of a comparison
-    uint64_t page_timeout_us = 20'000'000;   // and no longer than the other one seems well
+    uint64_t page_timeout_us = 20'000'000;   // and no longer than one that was well seems so
     uint64_t retry_us = 300'000;
     unsigned attempts_max = 10;
     size_t compared_slots = 512;  // in one message; kComparedSlotsMax at most

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ class Node {
  public:
   // What a node leaves to the one that is started in its place.
   struct Legacy {
+    std::optional<Config> config;       // with what CONFIG SET has changed; replaces that of Start
     std::vector<ClusterSeed> meetings;  // that CLUSTER MEET had begun
     std::shared_ptr<HeldSockets>
         sockets;  // so that nobody is refused, and who waits stays connected

@@ -4,7 +4,7 @@ through one node.
 
 Nodes that meet agree on one hash seed, for which empty ones start again. Nobody must notice: every
 MEET is accepted, connections that were open stay open with all that their clients said, and no
-command fails.
+command fails. A node that is told to end about then ends.
 """
 
 import argparse
@@ -50,13 +50,39 @@ class Bystander(threading.Thread):
             self.problem = f"port {self._node.port}: {problem!r}"
 
 
-def attempt(arguments):
-    """Returns what went wrong, and how many nodes started again."""
-    peer_ports = [server_module.free_port() for _ in range(arguments.nodes)]
+def make_nodes(arguments, count):
+    """With their ports for each other."""
+    peer_ports = [server_module.free_port() for _ in range(count)]
     nodes = [
         server_module.Server(arguments.server, options=[("cluster-port", port), ("threads", 2)])
         for port in peer_ports
     ]
+    return nodes, peer_ports
+
+
+def end_when_told(arguments, delay_s):
+    """Returns what went wrong."""
+    nodes, peer_ports = make_nodes(arguments, 2)
+    problems = []
+    try:
+        for node in nodes:
+            node.start()
+        cluster.meet(nodes[0], nodes[1], peer_ports[1])
+        time.sleep(delay_s)
+        for node in nodes:
+            try:
+                node.stop(timeout_s=20)
+            except server_module.ServerFailed as failure:
+                problems.append(f"SIGTERM {delay_s:.3f} s after CLUSTER MEET: {failure}")
+        return problems
+    finally:
+        for node in nodes:
+            node.close()
+
+
+def attempt(arguments):
+    """Returns what went wrong, and how many nodes started again."""
+    nodes, peer_ports = make_nodes(arguments, arguments.nodes)
     stop = threading.Event()
     problems = []
     try:
@@ -118,6 +144,8 @@ def main():
         problems, again = attempt(arguments)
         failures += problems
         restarts += again
+    for milliseconds in range(0, 100, 10):
+        failures += end_when_told(arguments, milliseconds / 1000)
     if restarts == 0:
         failures.append("no node had to start again: nothing was tested")
     for failure in failures[:20]:

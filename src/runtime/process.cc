@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -102,6 +103,14 @@ unsigned core_count() { return std::max(1u, std::thread::hardware_concurrency())
 
 void name_this_thread(const std::string& name) {
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+}
+
+void set_end_signals(EndSignals to) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(to == EndSignals::held_off ? SIG_BLOCK : SIG_UNBLOCK, &signals, nullptr);
 }
 
 // EEVDF takes the runtime of an ordinary thread as the slice it asks for, and prefers short ones

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "quorate/runtime/process.h"
 #include "quorate/runtime/uv_loop.h"
 
 #include "runtime/task_stack.h"
@@ -34,6 +35,7 @@ class WorkerThread final : public Executor {
 
  private:
   void run(Priority priority) {
+    set_end_signals(EndSignals::held_off);
     // On Linux the niceness of a thread, not of the process.
     if (priority == Priority::background) setpriority(PRIO_PROCESS, 0, kBackgroundNiceness);
     std::vector<Task> batch;

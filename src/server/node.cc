@@ -453,6 +453,7 @@ bool NodeImpl::run() {
     });
     if (!caught) spdlog::warn("{}", caught.error().message);
   }
+  runtime::set_end_signals(runtime::EndSignals::let_in);
   ::signal(SIGPIPE, SIG_IGN);
   shards_running_ = shards_.size();
   cluster_->start();
@@ -549,7 +550,10 @@ void NodeImpl::end() {
 
 void NodeImpl::stop() {
   if (std::exchange(stopping_, true)) return;
-  if (restarts()) held_sockets_ = listeners_.hold();
+  if (restarts()) {
+    held_sockets_ = listeners_.hold();
+    runtime::set_end_signals(runtime::EndSignals::held_off);  // for who is started next
+  }
   listeners_.close();
   door_.reset();
   looks_.clear();

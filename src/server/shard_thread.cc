@@ -78,6 +78,7 @@ ShardThread::~ShardThread() {
 void ShardThread::run() {
   thread_ = std::thread([this] {
     runtime::name_this_thread("shard-" + std::to_string(shard_));
+    runtime::set_end_signals(runtime::EndSignals::held_off);
     runtime::schedule_this_thread(runtime::WakesUp::soon);
     store_->start_background();
     loop_->run();

@@ -30,6 +30,10 @@ std::string current_directory();
 std::string host_name();
 unsigned core_count();
 void name_this_thread(const std::string& name);
+// SIGTERM and SIGINT: whether they reach this thread, at once or, once they may, later. They are
+// for the one that runs the main loop; all others hold them off from their beginning.
+enum class EndSignals : uint8_t { held_off, let_in };
+void set_end_signals(EndSignals to);
 enum class WakesUp : uint8_t {
   // Soon, for a short while, rather than late for long (Linux 6.12 and later; else as any thread):
   // what this thread waits for is not kept waiting by other work on its processor.

@@ -14,7 +14,7 @@
 namespace quorate::cluster {
 
 // How far a member may be above its share, for the sake of keys that then need not move.
-inline constexpr double kLoadSlack = 0.015;
+inline constexpr double kLoadSlack = 0.0198;
 inline constexpr double kFirstSlack = 0.04;
 
 // domains.replicas() places a slot, in order of preference. `ring` has tokens of every member.

@@ -3,8 +3,11 @@
 // ring/MEMBERS: the time to compute the map; beside it the balance of loads and of who stands
 // first (average against greatest), what moved at the last join as a part of what had to move, and
 // how many ranges of slots CLUSTER SLOTS would list. choose/MEMBERS: the time to choose.
+// growth/FROM/TO: what each join between moved, on average and at most; the time is that of all.
 
+#include <algorithm>
 #include <benchmark/benchmark.h>
+#include <utility>
 
 #include "cluster/ring_figures.h"
 
@@ -41,6 +44,36 @@ void choose(benchmark::State& state) {
   }
 }
 BENCHMARK(choose)->Arg(3)->Arg(30)->Arg(300)->Unit(benchmark::kMillisecond);
+
+void growth(benchmark::State& state) {
+  double places = 0, between_old = 0, most = 0, balance = 1;
+  for (auto _ : state) {
+    Cluster cluster(kSeed);
+    for (int64_t i = 0; i < state.range(0); ++i) cluster.join(1);
+    Ring before = cluster.ring();
+    for (int64_t i = state.range(0); i < state.range(1); ++i) {
+      cluster.join(1);
+      Ring after = cluster.ring();
+      const Moves moves = moved(before, after);
+      places += moves.places;
+      between_old += moves.between_old;
+      most = std::max(most, moves.places);
+      balance = std::min(balance, Figures(after).balance());
+      before = std::move(after);
+    }
+  }
+  const auto joins = static_cast<double>(state.range(1) - state.range(0));
+  state.counters["moved"] = places / joins;
+  state.counters["moved_most"] = most;
+  state.counters["between_old"] = between_old / joins;
+  state.counters["balance_least"] = balance;
+}
+BENCHMARK(growth)
+    ->Args({3, 30})
+    ->Args({30, 100})
+    ->Args({100, 300})
+    ->Iterations(1)
+    ->Unit(benchmark::kSecond);
 
 }  // namespace
 

@@ -47,7 +47,7 @@ void Session::close() {
 }
 
 std::optional<HandedOverClient> Session::hand_over() {
-  const bool waits = input_end_ == 0 && out_.size() == 0 && pending_.empty() && !writing_ &&
+  const bool waits = input_end_ == 0 && out_.empty() && pending_.empty() && !writing_ &&
                      !blocked_ && !gathered_ && !client_.close_after_reply;
   if (stream_ != nullptr && !std::exchange(leaving_, true)) stream_->pause_reading();
   const auto descriptor = waits && stream_ != nullptr ? stream_->duplicate() : std::nullopt;

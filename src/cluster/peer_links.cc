@@ -308,7 +308,9 @@ void PeerLinks::drop(const NodeId& node, const std::string& reason) {
     if (its) link.close(reason);
   }
   const auto route = routes_.find(node);
-  if (route != routes_.end() && route->second.link == nullptr) routes_.erase(route);
+  if (route == routes_.end() || route->second.link != nullptr) return;
+  if (std::exchange(route->second.pending, nullptr)) return route_failed(node, reason);
+  routes_.erase(route);
 }
 
 }  // namespace quorate::cluster

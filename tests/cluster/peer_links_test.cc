@@ -355,6 +355,28 @@ TEST_F(PeerLinksTest, DroppingEndsBothWays) {
   EXPECT_EQ(two.links->links(), 0U);
 }
 
+TEST_F(PeerLinksTest, DroppingTellsOfAConnectionThatIsBeingMade) {
+  LinkedHost& one = add(1);
+  LinkedHost& two = add(2);
+  network_.block(1, 2);
+  const auto held = std::make_shared<int>();
+  one.loop->post([&] {
+    EXPECT_TRUE(one.links->send(linked_id(2), 7, "lost"));
+    one.links->when_free(linked_id(2), [held] {});
+    one.links->drop(linked_id(2), "enough");
+  });
+  world_.run_for(kSecond / 10);
+  EXPECT_THAT(one.downs, ElementsAre("enough"));
+  EXPECT_EQ(held.use_count(), 1);
+  EXPECT_EQ(one.links->statistics().dropped, 2U);
+  network_.unblock(1, 2);
+  world_.run_for(kSecond);
+  EXPECT_EQ(one.links->links(), 0U) << "the attempt is given up";
+  one.send(2, "anew");
+  world_.run_for(kSecond);
+  EXPECT_THAT(two.bodies(), ElementsAre("anew"));
+}
+
 // Gossip over connections instead of single messages: partitions, crashes and returns.
 class LinkTransport final : public GossipTransport, public GossipObserver {
  public:

@@ -37,6 +37,7 @@ CatchUp::~CatchUp() = default;
 void CatchUp::set_view(std::shared_ptr<const ClusterView> view) {
   view_ = std::move(view);
   meet();
+  look_whether_behind();
 }
 
 void CatchUp::meet() {
@@ -53,6 +54,17 @@ void CatchUp::meet() {
     start(*at);
     if ((*at)->slots == 0) first_.erase(at);
   }
+}
+
+bool CatchUp::waits_for(const ClusterView::Node& node) const {
+  const bool counts = node.healthy() && node.status != cluster::MemberStatus::joining;
+  const auto at = std::ranges::find(first_, node.id, &Round::from);
+  return counts && at != first_.end() && ((*at)->missing != 0 || (*at)->failed != 0);
+}
+
+void CatchUp::look_whether_behind() {
+  behind_ = std::ranges::any_of(view_->members(),
+                                [this](const ClusterView::Node& node) { return waits_for(node); });
 }
 
 bool CatchUp::has_met(const NodeId& node) const {
@@ -132,6 +144,7 @@ void CatchUp::pulled(const RoundRef& round, const runtime::Status& status) {
     spdlog::warn("A slot cannot be brought up to node {}: {}", name, status.error().message);
   }
   if (--round->missing != 0) return;
+  look_whether_behind();
   const auto level = round->failed == 0 ? spdlog::level::debug : spdlog::level::warn;
   spdlog::log(level, "Compared {} slots with node {}: {} are not up to it", round->slots, name,
               round->failed);

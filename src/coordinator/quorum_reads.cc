@@ -18,12 +18,15 @@ using Verdict = Replicator::Verdict;
 
 // `later`: it differs, and what is there did not fit into this answer.
 enum class Compared : uint8_t { same = 0, differs = 1, later = 2 };
+// Of the same byte: who answers is behind.
+constexpr uint8_t kBehind = 0x80;
 
 // A key that changes faster than replicas can be asked about it.
 constexpr unsigned kAttemptsMax = 64;
 // When nothing was late lately, and when something was.
 constexpr uint64_t kHedgeTimerUs = 20'000, kHedgeTimerLatelyUs = 4'000;
 constexpr uint64_t kLatelyUs = 1'000'000;
+constexpr uint64_t kAskAgainUs = 20'000;
 
 bool is_healthy(const ClusterView& view, const NodeId& id) {
   const ClusterView::Place place = view.find(id);
@@ -39,6 +42,7 @@ struct QuorumReads::Check {
   uint64_t digest = 0;   // what the others are asked about
   unsigned missing = 0;  // of their answers
   unsigned open = 0;     // questions that may still bring one
+  unsigned besides = 0;  // of those missing, more than a quorum needs
   boost::container::small_vector<ClusterView::Place, 4> candidates;
   size_t next = 0;  // of them
   std::shared_ptr<const ClusterView> view;
@@ -54,6 +58,7 @@ QuorumReads::QuorumReads(Parts parts, QuorumReadSettings settings)
       coordinator_(parts.coordinator),
       replicator_(parts.replicator),
       actors_(parts.actors),
+      catch_up_(parts.catch_up),
       digests_(parts.replicator.digests()),
       settings_(settings),
       answer_times_(settings.hedging) {
@@ -72,7 +77,7 @@ void QuorumReads::set_view(std::shared_ptr<const ClusterView> view) {
 
 void QuorumReads::check(const object::Key& key, unsigned read_quorum, ShardCoordinator::Run done) {
   ++statistics_.checks;
-  if (read_quorum <= 1 || view_ == nullptr || view_->alone()) {
+  if ((read_quorum <= 1 && !catch_up_.behind()) || view_ == nullptr || view_->alone()) {
     return done({});
   }
   auto check = std::make_shared<Check>();
@@ -104,6 +109,15 @@ void QuorumReads::begin(const CheckRef& check) {
       if (view_->member(place).healthy() == healthy) check->candidates.push_back(place);
     }
   }
+  if (catch_up_.behind()) {
+    const auto well = static_cast<unsigned>(
+        std::ranges::count_if(check->candidates, [this](ClusterView::Place place) {
+          return view_->member(place).healthy();
+        }));
+    check->besides = well - std::min(well, check->missing);
+    check->missing += check->besides;
+    if (check->besides != 0) ++statistics_.asked_besides;
+  }
   if (check->missing == 0) return agreed(check);
   for (unsigned i = check->missing; i > 0; --i) {
     if (!ask_next(check)) return fail(check);
@@ -130,6 +144,20 @@ bool QuorumReads::ask_next(const CheckRef& check) {
   (*at)->checks.push_back(check);
   ++check->open;
   return true;
+}
+
+bool QuorumReads::next_is_healthy(const Check& check) const {
+  return check.next < check.candidates.size() &&
+         is_healthy(*view_, check.view->member(check.candidates[check.next]).id);
+}
+
+// The one whose answer comes next is behind.
+void QuorumReads::ask_besides(const CheckRef& check) {
+  if (!check->waits() || !next_is_healthy(*check)) return;
+  ask_next(check);
+  ++check->missing;
+  ++check->besides;
+  ++statistics_.asked_besides;
 }
 
 void QuorumReads::end_turn() {
@@ -186,8 +214,7 @@ void QuorumReads::hedge_late_ones() {
 
 void QuorumReads::hedge(const Batch& batch) {
   for (const CheckRef& check : batch.checks) {
-    if (!check->waits() || check->next == check->candidates.size()) continue;
-    if (!is_healthy(*view_, check->view->member(check->candidates[check->next]).id)) continue;
+    if (!check->waits() || !next_is_healthy(*check)) continue;
     ask_next(check);
     hedged_us_ = coordinator_.loop().clock().monotonic_us();
     ++statistics_.hedged;
@@ -207,8 +234,10 @@ void QuorumReads::answered(Batch& batch, cluster::PeerCalls::Answer answer) {
     const CheckRef& check = checks[i];
     coordinator_.store().prefetch_ahead(i, checks.size(), storage::ShardStore::For::look_up,
                                         [&](size_t j) -> const auto& { return checks[j]->key; });
-    const auto compared = static_cast<Compared>(in.byte());
+    const uint8_t said = in.byte();
+    const auto compared = static_cast<Compared>(said & ~kBehind);
     const uint64_t theirs = compared == Compared::differs ? in.fixed64() : 0;
+    if (in.ok() && (said & kBehind) != 0) ask_besides(check);
     if (!in.ok()) {
       no_answer(check);
     } else if (compared == Compared::same) {
@@ -237,7 +266,8 @@ void QuorumReads::answered(Batch& batch, cluster::PeerCalls::Answer answer) {
 void QuorumReads::no_answer(const CheckRef& check) {
   if (!check->waits()) return;
   --check->open;
-  if (!ask_next(check) && check->open < check->missing) fail(check);
+  if (ask_next(check) || check->open >= check->missing) return;
+  check->besides != 0 ? restart_later(check) : fail(check);
 }
 
 void QuorumReads::one_agrees(const CheckRef& check) {
@@ -332,6 +362,17 @@ void QuorumReads::restart(const CheckRef& check) {
   again->offered = std::move(check->offered);
   again->done = std::exchange(check->done, nullptr);
   begin(again);
+}
+
+// Whom it was well to ask besides is not well any more, or does not know this node yet: soon one of
+// them learns so.
+void QuorumReads::restart_later(const CheckRef& check) {
+  later_.push_back(check);
+  if (ask_again_ != nullptr) return;
+  ask_again_ = coordinator_.loop().start_timer(kAskAgainUs, 0, [this] {
+    const auto timer = std::move(ask_again_);
+    for (const CheckRef& due : std::exchange(later_, {})) restart(due);
+  });
 }
 
 void QuorumReads::agreed(const CheckRef& check) {
@@ -437,7 +478,8 @@ class QuorumReads::Serving : public std::enable_shared_from_this<Serving> {
     for (const Question& question : questions_) {
       const bool same = question.ours == question.digest;
       const Compared differs = question.later ? Compared::later : Compared::differs;
-      out.byte(static_cast<uint8_t>(same ? Compared::same : differs));
+      const auto compared = static_cast<uint8_t>(same ? Compared::same : differs);
+      out.byte(compared | (reads_.catch_up_.behind() ? kBehind : 0));
       if (!same && !question.later) out.fixed64(question.ours);
     }
     states_.finish(body);

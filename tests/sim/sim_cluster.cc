@@ -48,7 +48,7 @@ void SimCluster::start(unsigned i) {
   member.id = identity.node;
   member.version = known != nullptr ? known->version + 1 : 1;
   member.epoch = identity.epoch;
-  const bool joins = formed_ && known == nullptr;
+  const bool joins = formed_ && known == nullptr && ids_.size() >= quorum_.replicas;
   if (known == nullptr) {
     member.status = joins ? cluster::MemberStatus::joining : cluster::MemberStatus::normal;
   }

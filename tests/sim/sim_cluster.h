@@ -1,6 +1,7 @@
 // SimCluster: several simulated nodes that are one cluster, for tests that say what happens.
 //
-// Members are equal in weight; spare ones join when a test says so, through all stages. What each
+// Members are equal in weight; spare ones join when a test says so, through all stages, unless
+// there are fewer members than copies of a key: then a start makes them members. What each
 // node believes of the others' liveness follows from who is up and who can reach whom, up to
 // `kDetectionUs` later. Clients connect to any node. Thread: the simulator's one.
 #pragma once

@@ -12,7 +12,11 @@
 // So a change is either queued, or was made before the replica compared clocks. The sender asks
 // until it hears that, so nobody need remember anything: a replica that has started anew, or could
 // not pull a slot, begins again when it is asked the next time. A sender that begins a life has
-// lost its queue, and asks everybody. Thread: the shard's. Units: microseconds.
+// lost its queue, and asks everybody.
+//
+// Until a node has met a healthy member it is behind(): it may lack what that one acknowledged, be
+// it to a cluster of one that this node has just joined. A quorum that counts it proves nothing.
+// Thread: the shard's. Units: microseconds.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +54,8 @@ class CatchUp {
   void set_view(std::shared_ptr<const cluster::ClusterView> view);
   // Whether all that the node had of shared slots when it was first met in this life is here.
   bool has_met(const object::NodeId& node) const;
+  // Whether there is a member of the last view, healthy and not joining, of which that is not so.
+  bool behind() const { return behind_; }
 
   // "Are you there?", and "catch up with me": `round` names what the sender dropped, so that an
   // answer to an earlier question is not taken for one to this.
@@ -72,6 +78,8 @@ class CatchUp {
   void meet();
   void start(const RoundRef& round);
   void pulled(const RoundRef& round, const runtime::Status& status);
+  bool waits_for(const cluster::ClusterView::Node& node) const;
+  void look_whether_behind();
 
   runtime::Loop& loop_;
   repair::SlotPuller& puller_;
@@ -80,6 +88,7 @@ class CatchUp {
   std::vector<RoundRef> asked_;  // the last of each node that ever asked
   std::vector<RoundRef> first_;  // of each node that was met
   std::unique_ptr<runtime::Timer> retry_;
+  bool behind_ = false;
 };
 
 }  // namespace quorate::coordinator

@@ -13,6 +13,11 @@
 // and seems well is asked, too, and the first answers that make a quorum count. Whose answers those
 // are makes no difference to what a quorum has.
 //
+// A node that is behind (catch_up.h) asks all healthy replicas, whatever R is, and says so when it
+// is asked: then one more is asked in its stead, if one seems well. So what a cluster of one had
+// acknowledged is read at once through those that have just joined it, and what a replica lost with
+// its power is read through it. A check that lacks only such answers is tried again for a second.
+//
 // A replica that has no digest of the key never heard of it, has flushed or has reaped it. Which of
 // them it is shows when it has taken in what is shown here: if it then still has nothing, it had
 // seen all of that and removed it, and it is removed here.
@@ -29,6 +34,7 @@
 #include "quorate/cluster/cluster_view.h"
 #include "quorate/cluster/peer_calls.h"
 #include "quorate/coordinator/answer_times.h"
+#include "quorate/coordinator/catch_up.h"
 #include "quorate/coordinator/key_digests.h"
 #include "quorate/coordinator/latency_histogram.h"
 #include "quorate/coordinator/replicator.h"
@@ -56,11 +62,13 @@ class QuorumReads {
     ShardCoordinator& coordinator;
     Replicator& replicator;
     const object::ActorTable& actors;
+    const CatchUp& catch_up;
   };
   struct Statistics {
     uint64_t checks = 0, same = 0;
     uint64_t repaired_here = 0, repaired_there = 0;  // keys, by what a check found
     uint64_t hedged = 0;                             // keys that one replica more was asked about
+    uint64_t asked_besides = 0;                      // keys, because somebody was behind
     uint64_t failed = 0;
   };
 
@@ -96,6 +104,8 @@ class QuorumReads {
 
   void begin(const CheckRef& check);
   bool ask_next(const CheckRef& check);
+  void ask_besides(const CheckRef& check);
+  bool next_is_healthy(const Check& check) const;
   void send(const BatchRef& batch);
   void watch();
   void hedge_late_ones();
@@ -106,6 +116,7 @@ class QuorumReads {
   void forget(const CheckRef& check);
   void settle_difference(const CheckRef& check);
   void restart(const CheckRef& check);
+  void restart_later(const CheckRef& check);
   void no_answer(const CheckRef& check);
   void one_agrees(const CheckRef& check);
   void agreed(const CheckRef& check);
@@ -120,12 +131,15 @@ class QuorumReads {
   ShardCoordinator& coordinator_;
   Replicator& replicator_;
   const object::ActorTable& actors_;
+  const CatchUp& catch_up_;
   const KeyDigests& digests_;
   const QuorumReadSettings settings_;
   std::shared_ptr<const cluster::ClusterView> view_;
   std::vector<BatchRef> batches_;          // of this turn
   std::deque<BatchRef> under_way_;         // in the order of asking, perhaps answered
   std::unique_ptr<runtime::Timer> hedge_;  // while something is under way
+  std::vector<CheckRef> later_;
+  std::unique_ptr<runtime::Timer> ask_again_;  // while there are such
   uint64_t hedged_us_ = 0;                 // last; 0: never
   AnswerTimes answer_times_;
   Statistics statistics_;

@@ -226,11 +226,11 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   SlotPromises promises_;
   Replicator replicator_;
   CopyWaits copy_waits_;
-  QuorumReads reads_;
   repair::SlotSource source_;
   repair::SlotPuller puller_;
   repair::SlotSettler settler_{puller_};
   CatchUp catch_up_;
+  QuorumReads reads_;
   const bool settles_;
   SettledSlots settled_;
   SlotTransfer transfer_;

@@ -36,6 +36,8 @@ constexpr uint64_t kFarewellUs = 2'000'000;  // for the news to spread that this
 constexpr uint64_t kMicrosecondsPerMs = 1'000;
 // Of the setting that a node announces because it holds data: above all that empty ones agree upon.
 constexpr uint64_t kFixedSeedVersion = 1 << 20;
+// Of a record that says its node was forgotten: above what that node, cut off, makes of its own.
+constexpr uint64_t kForgottenLead = 1 << 20;
 constexpr unsigned kLifeBits = 32, kRestartBits = 16;
 
 std::string_view liveness_text(Liveness liveness) {
@@ -159,7 +161,8 @@ class ClusterControlImpl final : public ClusterControl,
   std::set<NodeId> met_;  // to be listened to although they are no members yet
   std::pair<NodeId, cluster::NodeAddress> refused_;  // the last one, who is yet to be told
   std::unique_ptr<cluster::Gossip> gossip_;
-  uint64_t restarts_ = 0;  // of gossip
+  uint64_t restarts_ = 0;       // of gossip
+  bool address_shown_ = false;  // by a connection of this life, if it is no loopback
   bool started_ = false, was_alone_ = true, leaving_ = false;
   bool list_changed_ = false, liveness_changed_ = false;
   std::unique_ptr<runtime::Timer> save_retry_, farewell_;
@@ -280,22 +283,9 @@ void ClusterControlImpl::introduce(const NodeId& node) {
 
 // Where there would be more members than copies, some must join in stages.
 bool ClusterControlImpl::admits(const NodeId& stranger, std::span<const Member> theirs) {
-  const auto holds_slots = [](const Member& member) {
-    return member.has_tokens() && member.status != MemberStatus::joining;
-  };
-  std::vector<NodeId> news, news_to_them;
-  size_t here = 0;
-  for (const Member& member : theirs) {
-    const Member* const known = members().find(member.id);
-    const bool is_news = known == nullptr || !holds_slots(*known);
-    if (holds_slots(member) && is_news) news.push_back(member.id);
-  }
-  for (const auto& [id, member] : members().members()) {
-    if (!holds_slots(member)) continue;
-    ++here;
-    const auto at = std::ranges::find(theirs, id, &Member::id);
-    if (at == theirs.end() || !holds_slots(*at)) news_to_them.push_back(id);
-  }
+  const auto record = std::ranges::find(theirs, stranger, &Member::id);
+  if (record == theirs.end()) return false;  // who does not list itself is no node of ours
+  const auto [news, news_to_them, here] = compare_holders(members(), theirs);
   if (news.empty() || here + news.size() <= quorum_of(members()).replicas) return true;
   const bool they_can = news_to_them.empty() || news == std::vector{stranger};
   const bool we_can = news_to_them == std::vector{settings_.node};
@@ -309,7 +299,7 @@ bool ClusterControlImpl::admits(const NodeId& stranger, std::span<const Member> 
   // in any order.
   const bool we_do = they_can == we_can ? news.front() < news_to_them.front() : we_can;
   if (!we_do) {
-    refused_ = {stranger, std::ranges::find(theirs, stranger, &Member::id)->address};
+    refused_ = {stranger, record->address};
     links_.send(stranger, kJoinFirst, encode_nodes(news));
     return false;
   }
@@ -351,6 +341,11 @@ void ClusterControlImpl::accept(std::unique_ptr<runtime::Stream> stream) {
 
 runtime::Status ClusterControlImpl::judge(const PeerHello& peer) {
   if (peer.lane != cluster::PeerLane::gossip) return runtime::fail("this is the lane of gossip");
+  if (peer.shards != settings_.shards) {
+    return runtime::fail(fmt::format(
+        "it has {} shard threads, this node {}: all nodes must have the same number (threads)",
+        peer.shards, settings_.shards));
+  }
   fix_seed();
   const bool other_seed =
       peer.hash_seed_digest != 0 &&
@@ -371,8 +366,10 @@ void ClusterControlImpl::learn_address(const std::string& local_address) {
   if (!settings_.address.ip.empty()) return;
   const std::string ip = ip_of(local_address);
   const std::string& known = own().address.ip;
-  const bool better = known.empty() || (is_loopback(known) && !is_loopback(ip));
-  if (ip.empty() || !better) return;
+  if (ip.empty() || (is_loopback(ip) && !known.empty())) return;
+  // What an earlier life was reached at may be another's by now.
+  const bool stands = std::exchange(address_shown_, true) && !is_loopback(known);
+  if (stands || ip == known) return;
   spdlog::info("Other nodes reach this one at {}", ip);
   Member changed = own();
   ++changed.version;
@@ -448,7 +445,7 @@ runtime::Status ClusterControlImpl::forget(std::string_view text) {
   if (auto may = may_be_removed(members(), *known); !may) return may;
   spdlog::info("CLUSTER FORGET: removing node {}", name_of(*node));
   Member changed = *known;
-  ++changed.version;
+  changed.version += kForgottenLead;
   changed.status = MemberStatus::left;
   changed.tokens.clear();
   met_.erase(*node);

@@ -14,6 +14,10 @@ using cluster::MemberList;
 using cluster::MemberStatus;
 using object::NodeId;
 
+bool holds_slots(const Member& member) {
+  return member.has_tokens() && member.status != MemberStatus::joining;
+}
+
 // With tokens, and not yet normal.
 bool is_on_its_way(const Member& member) {
   return member.has_tokens() && member.status < MemberStatus::normal;
@@ -62,6 +66,22 @@ void admit(const MemberList& members, Member& own) {
 
 }  // namespace
 
+Holders compare_holders(const MemberList& ours, std::span<const Member> theirs) {
+  Holders of;
+  for (const Member& member : theirs) {
+    const Member* const known = ours.find(member.id);
+    const bool is_news = known == nullptr || !holds_slots(*known);
+    if (holds_slots(member) && is_news) of.news.push_back(member.id);
+  }
+  for (const auto& [id, member] : ours.members()) {
+    if (!holds_slots(member)) continue;
+    ++of.here;
+    const auto at = std::ranges::find(theirs, id, &Member::id);
+    if (at == theirs.end() || !holds_slots(*at)) of.news_to_them.push_back(id);
+  }
+  return of;
+}
+
 Member joining_record(Member own) {
   own.status = MemberStatus::joining;
   own.tokens.clear();
@@ -99,9 +119,8 @@ std::optional<Member> next_stage(const Member& own) {
 
 runtime::Status may_be_removed(const MemberList& members, const Member& member) {
   const auto holders = std::ranges::count_if(
-      members.members(), [](const auto& entry) { return entry.second.has_tokens(); });
-  const bool holds_slots = member.has_tokens() && member.status != MemberStatus::joining;
-  if (!holds_slots || std::cmp_less_equal(holders, quorum_of(members).replicas)) return {};
+      members.members(), [](const auto& entry) { return holds_slots(entry.second); });
+  if (!holds_slots(member) || std::cmp_less_equal(holders, quorum_of(members).replicas)) return {};
   return runtime::fail(
       "The node holds slots, and slots cannot be moved away from a member yet: none can be removed "
       "while there are more members than copies of a key");

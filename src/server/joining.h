@@ -27,6 +27,14 @@ std::optional<cluster::Member> joining_step(const cluster::MemberList& members,
 // The record of the stage that follows when a member that joins is done with its stage.
 std::optional<cluster::Member> next_stage(const cluster::Member& own);
 
+// Members that hold slots as one of two lists has it.
+struct Holders {
+  std::vector<object::NodeId> news;          // of theirs, not of ours
+  std::vector<object::NodeId> news_to_them;  // of ours, not of theirs
+  size_t here = 0;                           // of ours
+};
+Holders compare_holders(const cluster::MemberList& ours, std::span<const cluster::Member> theirs);
+
 // Whether the ring may go without the member at once: while there are no more members than copies,
 // or it has not taken over its slots.
 runtime::Status may_be_removed(const cluster::MemberList& members, const cluster::Member& member);

@@ -1,7 +1,10 @@
 #include "server/own_record.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <utility>
 
 #include "quorate/cluster/token_choice.h"
 #include "quorate/runtime/connector.h"
@@ -74,6 +77,19 @@ MemberList list_at_start(const ClusterControlSettings& settings, std::optional<M
     return list;
   }
   Member own = record_of(settings, *before);
+  const auto holders = std::ranges::count_if(
+      file->members(), [](const auto& entry) { return entry.second.has_tokens(); });
+  const bool moves =
+      own.weight != before->weight || own.zone != before->zone || own.host != before->host;
+  if (moves && std::cmp_greater(holders, quorum_of(*file).replicas)) {
+    spdlog::warn(
+        "What decides where keys are does not change while there are more members than "
+        "copies of a key: weight stays {}, zone '{}', machine '{}'",
+        before->weight, before->zone, before->host);
+    own.weight = before->weight;
+    own.zone = before->zone;
+    own.host = before->host;
+  }
   if (own.weight != before->weight && own.has_tokens()) {
     own.tokens = cluster::choose_tokens(file->on_ring(cluster::RingView::after), own.on_ring(),
                                         quorum_of(*file).replicas);

@@ -18,7 +18,8 @@ cluster::Setting seed_setting(uint64_t seed, const object::NodeId& writer);
 std::optional<uint64_t> seed_of(const cluster::Setting& setting);
 
 // The list to begin a life with, from the file's: this node's record as the configuration has it,
-// with a higher version if that changed anything.
+// with a higher version if that changed anything. While there are more members than copies, slots
+// do not move because a node starts: its weight, zone and machine stay (a warning is logged).
 cluster::MemberList list_at_start(const ClusterControlSettings& settings,
                                   std::optional<cluster::MemberList> file);
 // Of a cluster of one. `before` is this node's record so far, or null.

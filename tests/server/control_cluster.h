@@ -15,6 +15,7 @@
 
 #include "quorate/server/cluster_control.h"
 
+#include "sim/seeds.h"
 #include "sim/sim_file_system.h"
 #include "sim/sim_network.h"
 
@@ -52,6 +53,7 @@ class ControlCluster {
   };
   struct Node {
     std::unique_ptr<sim::SimFileSystem> files;
+    unsigned place = 0;  // on the network: decides its address
     Host host;
     ClusterControlSettings settings;
     std::unique_ptr<sim::SimLoop> loop;
@@ -59,6 +61,11 @@ class ControlCluster {
     std::unique_ptr<runtime::Random> random;
     std::unique_ptr<ClusterControl> control;
   };
+
+  // For tests that run with several.
+  static auto seeds() {
+    return testing::Range<uint64_t>(1, 1 + std::max<uint64_t>(5 / sim::Seeds::kShare, 1));
+  }
 
   explicit ControlCluster(uint64_t seed) : world(seed), network(world), seed_(seed) {
     auto sink = std::make_shared<spdlog::sinks::ostream_sink_mt>(log_);
@@ -77,6 +84,7 @@ class ControlCluster {
     Node& node = nodes_[number];
     if (node.files) return node;
     node.files = std::make_unique<sim::SimFileSystem>(seed_ + number);
+    node.place = number;
     EXPECT_TRUE(node.files->make_directory("/data"));
     node.host.hash_seed = 1000 + number;
     node.settings.node = control_id(number);
@@ -94,7 +102,7 @@ class ControlCluster {
     ++of.settings.life;
     of.settings.hash_seed = of.host.hash_seed;
     of.host.view.reset();
-    of.loop = world.make_loop(number);
+    of.loop = world.make_loop(of.place);
     of.connector = network.connector(*of.loop);
     of.random = runtime::make_seeded_random(seed_ * 1000 + number * 10 + of.settings.life);
     auto made = ClusterControl::make({*of.loop, *of.connector, *of.random, *of.files, of.host},
@@ -111,8 +119,8 @@ class ControlCluster {
   }
   // As by SIGKILL.
   void stop(unsigned number) {
-    world.crash(number);
-    network.stop_listening(number);
+    world.crash(nodes_[number].place);
+    network.stop_listening(nodes_[number].place);
     nodes_[number].control.reset();
   }
   void meet(unsigned number, unsigned other) {
@@ -161,7 +169,7 @@ class ControlCluster {
   // In place of the node's one shard (coordinator/slot_transfer.h): nobody may be two stages
   // behind.
   void watch(unsigned number, uint64_t life) {
-    world.schedule(number, kSecond / 10, [this, number, life] {
+    world.schedule(nodes_[number].place, kSecond / 10, [this, number, life] {
       Node& of = nodes_[number];
       if (!of.control || of.settings.life != life) return;
       watch(number, life);
@@ -185,6 +193,31 @@ class ControlCluster {
   std::map<unsigned, Node> nodes_;
   std::ostringstream log_;
   std::shared_ptr<spdlog::logger> before_;
+};
+
+// With the seed of its parameter.
+class ClusterControlTest : public testing::TestWithParam<uint64_t> {
+ protected:
+  void start(std::initializer_list<unsigned> nodes) {
+    for (const unsigned node : nodes) cluster_.start(node);
+    cluster_.world.run_for(kSecond / 10);
+  }
+  void run_for_s(uint64_t seconds) { cluster_.world.run_for(seconds * kSecond); }
+  // Nodes 1 to `count`, joined one after the other to the first.
+  void join(unsigned count) {
+    for (unsigned node = 1; node <= count; ++node) start({node});
+    for (unsigned node = 2; node <= count; ++node) {
+      cluster_.meet(node, 1);
+      run_for_s(3);
+    }
+    run_for_s(5);
+    ASSERT_TRUE(cluster_.agree(count)) << cluster_.log();
+  }
+  const cluster::Member& record(unsigned of, unsigned seen_by) {
+    return *cluster_.node(seen_by).control->members().find(control_id(of));
+  }
+
+  ControlCluster cluster_{GetParam()};
 };
 
 }  // namespace quorate::server

@@ -77,9 +77,8 @@ void QuorumReads::set_view(std::shared_ptr<const ClusterView> view) {
 
 void QuorumReads::check(const object::Key& key, unsigned read_quorum, ShardCoordinator::Run done) {
   ++statistics_.checks;
-  if ((read_quorum <= 1 && !catch_up_.behind()) || view_ == nullptr || view_->alone()) {
-    return done({});
-  }
+  if (view_ == nullptr || view_->alone()) return done({});
+  if (read_quorum <= 1 && !catch_up_.behind() && !view_->handing_over()) return done({});
   auto check = std::make_shared<Check>();
   check->key = key;
   check->quorum = read_quorum;
@@ -110,10 +109,9 @@ void QuorumReads::begin(const CheckRef& check) {
     }
   }
   if (catch_up_.behind()) {
-    const auto well = static_cast<unsigned>(
-        std::ranges::count_if(check->candidates, [this](ClusterView::Place place) {
-          return view_->member(place).healthy();
-        }));
+    const auto well = static_cast<unsigned>(std::ranges::count_if(
+        check->candidates,
+        [this](ClusterView::Place place) { return view_->member(place).healthy(); }));
     check->besides = well - std::min(well, check->missing);
     check->missing += check->besides;
     if (check->besides != 0) ++statistics_.asked_besides;

@@ -61,7 +61,10 @@ void ReplicationWindow::give_up(Turn& turn) {
   turn.groups.clear();
   ++turns_given_up_;
   if (runtime::mutant(runtime::Mutant::settled_when_given_up)) return;
-  given_up_.push_back({turn.begin, turn.end});
+  // Thousands may be given up at once.
+  const bool goes_on = !given_up_.empty() && given_up_.back().end == turn.begin;
+  if (goes_on) given_up_.back().end = turn.end;
+  if (!goes_on) given_up_.push_back({turn.begin, turn.end});
   if (given_up_.size() > kRemembered) given_up_.pop_front();
 }
 

@@ -533,12 +533,12 @@ void Replicator::serve(const NodeId& from, std::string_view body, cluster::PeerC
     ++statistics_.refused;
     return answer(Verdict::malformed);
   }
-  const bool kept =
-      message->promise == 0 ||
-      (promises_ != nullptr && promises_->kept(from, message->promise, message->relied));
   take(from, message->batch,
-       [this, from, answer, kept, place = message->place,
-        answers = std::string(message->answers)](Verdict verdict) {
+       [this, from, answer, promise = message->promise, relied = message->relied,
+        place = message->place, answers = std::string(message->answers)](Verdict verdict) {
+         // Now: in the time it took to load a key, another one may have been promised it.
+         const bool kept =
+             promise == 0 || (promises_ != nullptr && promises_->kept(from, promise, relied));
          if (verdict != Verdict::applied && verdict != Verdict::unexpected) return answer(verdict);
          const bool counts = kept && verdict == Verdict::applied;
          const bool all = counts && peers_[peer_index(from)]->kept->note(place);

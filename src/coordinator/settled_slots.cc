@@ -51,6 +51,8 @@ void SettledSlots::set_view(std::shared_ptr<const ClusterView> view) {
   for (unsigned number = shard_; number < object::kSlots; number += shards_) {
     const auto slot = static_cast<uint16_t>(number);
     const auto in_doubt = [&](auto place) { return doubtful[place]; };
+    const bool begins = before == nullptr || !before->self_coordinates(slot);
+    if (begins && view_->self_coordinates(slot)) since_us_[slot] = 0;
     if (!kept(slot) || std::ranges::any_of(view_->replicas(slot), in_doubt)) unsettle(slot);
   }
   for (size_t place = 0; before != nullptr && place < doubtful.size(); ++place) {

@@ -344,13 +344,24 @@ void ShardCluster::admit_by_promise(const object::Key& key, QuorumChoice own,
   reads_.check(key, std::max(healthy_replicas(key.slot), quorum_before_change(key.slot, own)),
                [this, key, own, run = std::move(run)](runtime::Status agreed) mutable {
                  // One that promised may be gone again: R that answer are enough to go on.
-                 if (!agreed) return admit_by_read(key, own, std::move(run));
+                 if (!agreed) return admit_ready_by_read(key, own, std::move(run));
                  agreed = may_change(key.slot, own);
                  if (!agreed) return run(std::move(agreed));
                  if (!settled_.promised(key.slot)) return admit_change(key, own, std::move(run));
                  replicator_.rely(key.slot);
                  run({});
                });
+}
+
+// After a wait, in which the key may have left the memory.
+void ShardCluster::admit_ready_by_read(const object::Key& key, QuorumChoice own,
+                                       ShardCoordinator::Run run) {
+  if (coordinator_.ready({&key, 1})) return admit_by_read(key, own, std::move(run));
+  coordinator_.when_ready(key,
+                          [this, key, own, run = std::move(run)](runtime::Status status) mutable {
+                            if (!status) return run(std::move(status));
+                            admit_by_read(key, own, std::move(run));
+                          });
 }
 
 // Again, after a wait.

@@ -32,7 +32,9 @@ void SlotTransfer::serve(std::string_view body, cluster::PeerCalls::Reply reply)
   object::ByteReader in(body);
   const uint64_t digest = in.fixed64();
   if (!in.finished()) return;  // its deadline tells the asker
-  const bool along = view_ != nullptr && view_->ring_digest() == digest && parts_.at_rest();
+  const bool all_here = progress_.stage == Stage::none || progress_.stage == Stage::done;
+  const bool along =
+      view_ != nullptr && view_->ring_digest() == digest && all_here && parts_.at_rest();
   const char byte = along ? 1 : 0;
   reply({&byte, 1});
 }
@@ -43,7 +45,13 @@ void SlotTransfer::set_view(std::shared_ptr<const ClusterView> view) {
   ++attempt_;
   progress_ = {.failed = progress_.failed};
   retry_.reset();
-  if (view_->newcomer() != ClusterView::kNobody && view_->newcomer() == view_->self()) begin();
+  if (comes()) return begin();
+  // All go along with the joining by now.
+  if (view_->handing_over() && view_->self() != ClusterView::kNobody) pull_slots();
+}
+
+bool SlotTransfer::comes() const {
+  return view_->newcomer() != ClusterView::kNobody && view_->newcomer() == view_->self();
 }
 
 // ---- who goes along
@@ -83,13 +91,17 @@ void SlotTransfer::confirmed(const NodeId& member, bool goes_along) {
 
 void SlotTransfer::all_confirmed() {
   if (view_->handing_over()) return finish();
+  pull_slots();
+}
+
+void SlotTransfer::pull_slots() {
   progress_.stage = Stage::pulling;
   waiting_.clear();
   failed_.clear();
   under_way_ = 0;
   for (unsigned number = shard_; number < object::kSlots; number += shards_) {
     const auto slot = static_cast<uint16_t>(number);
-    if (view_->holds(slot, view_->self())) waiting_.push_back(slot);
+    if (lacks(slot)) waiting_.push_back(slot);
   }
   progress_.slots = waiting_.size();
   start_slots();
@@ -97,10 +109,21 @@ void SlotTransfer::all_confirmed() {
 
 // ---- slots
 
+// Of a slot, those that held it before the member came.
+std::span<const ClusterView::Place> SlotTransfer::holders(uint16_t slot) const {
+  return view_->handing_over() ? view_->other_list(slot) : view_->preference_list(slot);
+}
+
+bool SlotTransfer::lacks(uint16_t slot) const {
+  const auto before = holders(slot);
+  return view_->holds(slot, view_->self()) &&
+         std::ranges::find(before, view_->self()) == before.end();
+}
+
 // Different slots begin with different ones, so that all send.
 std::vector<NodeId> SlotTransfer::sources_of(uint16_t slot, unsigned& needed) const {
   std::vector<NodeId> well, unwell;
-  for (const ClusterView::Place place : view_->preference_list(slot)) {
+  for (const ClusterView::Place place : holders(slot)) {
     const ClusterView::Node& node = view_->member(place);
     (node.healthy() ? well : unwell).push_back(node.id);
   }
@@ -153,7 +176,7 @@ void SlotTransfer::pulled(const SlotRef& slot, const runtime::Status& status) {
 
 void SlotTransfer::finish() {
   progress_.stage = Stage::done;
-  if (parts_.done) parts_.done(view_->ring_digest());
+  if (comes() && parts_.done) parts_.done(view_->ring_digest());
 }
 
 void SlotTransfer::retry_later() {

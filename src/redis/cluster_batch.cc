@@ -1,5 +1,7 @@
 #include "redis/cluster_batch.h"
 
+#include <algorithm>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <utility>
 
 #include "quorate/object/codec.h"
@@ -19,9 +21,10 @@ constexpr std::string_view kUnreachable =
 
 }  // namespace
 
-Destination ClusterBatch::destination_of(ShardEngine& engine, const Request& request) {
+Destination ClusterBatch::destination_of(ShardEngine& engine, const Request& request,
+                                         coordinator::Access access) {
   const uint16_t slot = request.keys[0].slot;
-  return {engine.shard_cluster()->route(slot, access_of(request), request.quorums),
+  return {engine.shard_cluster()->route(slot, access, request.quorums),
           engine.coordinator().shard_of(slot)};
 }
 
@@ -41,6 +44,7 @@ void ClusterBatch::send_to_shard() {
     run->start(home, [self = std::move(self), run = run.get()] {
       self->run_ = run->shared_from_this();
       for (size_t i = 0; i < self->items_.size(); ++i) self->replied(i, run->reply(i));
+      self->send_refused();
     });
   };
   if (to_.shard == home_.shard()) return start();
@@ -82,7 +86,7 @@ void ClusterBatch::answered(cluster::PeerCalls::Answer answer) {
       const std::string_view reply = in.sized();
       replied(i, in.ok() ? reply : kNoAnswer);
     }
-    return;
+    return send_refused();
   }
   const bool unseen = answer.error() != cluster::CallFailure::no_answer;
   for (size_t i = 0; i < items_.size(); ++i) {
@@ -92,6 +96,7 @@ void ClusterBatch::answered(cluster::PeerCalls::Answer answer) {
       finish(i, kNoAnswer);
     }
   }
+  send_refused();
 }
 
 void ClusterBatch::replied(size_t i, std::string_view reply) {
@@ -117,18 +122,40 @@ void ClusterBatch::try_again(size_t i, std::string_view reply) {
   if (home_.loop().clock().monotonic_us() + kRetryUs > deadline_us_) {
     return finish(i, reply);
   }
-  home_.run_after(kRetryUs, [self = shared_from_this(), i] {
-    const Request& request = self->run_->request(i);
-    const auto batch = std::make_shared<ClusterBatch>(
-        self->session_, destination_of(self->home_, request), self->deadline_us_);
-    const Item& item = self->items_[i];
-    if (item.place != nullptr) {
-      batch->add(request, *item.place);
-    } else {
-      batch->add(request, item.sink);
-    }
-    batch->send();
+  refused_.push_back(i);
+}
+
+void ClusterBatch::send_refused() {
+  if (refused_.empty()) return;
+  home_.run_after(kRetryUs, [self = shared_from_this(), items = std::exchange(refused_, {})] {
+    self->send_again(items);
   });
+}
+
+void ClusterBatch::send_again(const std::vector<size_t>& items) {
+  using coordinator::Access;
+  boost::unordered_flat_set<uint64_t> changed;
+  for (const size_t i : items) {
+    const Request& request = run_->request(i);
+    if (access_of(request) == Access::change) changed.insert(key_number(request.keys[0]));
+  }
+  std::vector<std::shared_ptr<ClusterBatch>> batches;
+  for (const size_t i : items) {
+    const Request& request = run_->request(i);
+    const bool changes = changed.contains(key_number(request.keys[0]));
+    const auto to = destination_of(home_, request, changes ? Access::change : Access::read);
+    auto at = std::ranges::find_if(batches, [&](const auto& of) { return of->to_ == to; });
+    if (at == batches.end()) {
+      at = batches.insert(at, std::make_shared<ClusterBatch>(session_, to, deadline_us_));
+    }
+    const Item& item = items_[i];
+    if (item.place != nullptr) {
+      (*at)->add(request, *item.place);
+    } else {
+      (*at)->add(request, item.sink);
+    }
+  }
+  for (const auto& batch : batches) batch->send();
 }
 
 }  // namespace quorate::redis

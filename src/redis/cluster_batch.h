@@ -2,8 +2,9 @@
 // a shard of this node, or another node.
 //
 // What comes back as refused, because the cluster has changed meanwhile, or certainly never arrived
-// is sent where it belongs now, again and again until its deadline. A change that may have arrived
-// is never sent twice: its reply is -UNCERTAIN. Thread: the connection's shard.
+// is sent where it belongs now, again and again until its deadline; what one answer refused goes
+// together, so that requests for one key stay in their order. A change that may have arrived is
+// never sent twice: its reply is -UNCERTAIN. Thread: the connection's shard.
 #pragma once
 
 #include <memory>
@@ -17,6 +18,9 @@
 #include "redis/batch_run.h"
 
 namespace quorate::redis {
+
+// The same for equal keys.
+inline uint64_t key_number(const object::Key& key) { return key.hash + key.db; }
 
 // Where the reply of a request goes, once.
 class ReplySink {
@@ -37,8 +41,9 @@ class ClusterBatch : public std::enable_shared_from_this<ClusterBatch> {
  public:
   static constexpr uint64_t kTimeoutUs = 5'000'000;
 
-  // Where the request belongs now.
-  static Destination destination_of(ShardEngine& engine, const Request& request);
+  // Where the request belongs now; `access` is of all that share its key and go with it.
+  static Destination destination_of(ShardEngine& engine, const Request& request,
+                                    coordinator::Access access);
 
   // The session's WrittenSlots are told of changes that were made, or may have been, and by whom.
   ClusterBatch(std::shared_ptr<Session> session, const Destination& to, uint64_t deadline_us)
@@ -74,6 +79,8 @@ class ClusterBatch : public std::enable_shared_from_this<ClusterBatch> {
   void replied(size_t i, std::string_view reply);
   void finish(size_t i, std::string_view reply);
   void try_again(size_t i, std::string_view reply);
+  void send_refused();
+  void send_again(const std::vector<size_t>& items);
 
   ShardEngine& home_;
   const std::shared_ptr<Session> session_;
@@ -81,6 +88,7 @@ class ClusterBatch : public std::enable_shared_from_this<ClusterBatch> {
   const uint64_t deadline_us_;
   std::shared_ptr<BatchRun> run_;  // not while it runs; of another node only the requests
   std::vector<Item> items_;
+  std::vector<size_t> refused_;  // items that are to be sent again
 };
 
 }  // namespace quorate::redis

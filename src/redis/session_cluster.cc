@@ -1,6 +1,7 @@
 // Requests of a connection while the node is part of a cluster: each goes, through the batch of its
 // destination, to where its key is at home. Requests for one key never overtake each other: those
-// of one turn go the same way, and one whose key is on its way since an earlier turn waits.
+// of one turn go the same way, and one whose key is on its way since an earlier turn waits. So does
+// a change behind a read that went to another replica than the coordinator.
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -17,8 +18,6 @@ namespace {
 
 // Of a connection's requests that are under way; what follows waits where it came from.
 constexpr size_t kFlightBytesMax = size_t{4} << 20;
-
-uint64_t flight_number(const object::Key& key) { return key.hash + key.db; }
 
 }  // namespace
 
@@ -76,7 +75,7 @@ std::optional<std::string> Session::moved_elsewhere(const Request& request) {
 Session::Next Session::send_home(const Request& request) {
   if (request.keys.size() == 1) {
     const bool much = flight_bytes_ > kFlightBytesMax && !pending_.empty();
-    if (much || in_earlier_flight(request.keys[0])) return Next::stop;
+    if (much || must_wait(request)) return Next::stop;
     PendingReply& place = new_pending();
     for (const std::string_view arg : request.args) place.request_bytes += arg.size();
     flight_bytes_ += place.request_bytes;
@@ -97,17 +96,25 @@ Session::Next Session::send_home(const Request& request) {
   return Next::go_on;
 }
 
-bool Session::in_earlier_flight(const object::Key& key) const {
-  const auto at = flights_.find(flight_number(key));
-  return at != flights_.end() && at->second.turn != flight_turn_;
+bool Session::must_wait(const Request& request) {
+  const auto at = flights_.find(key_number(request.keys[0]));
+  if (at == flights_.end()) return false;
+  Flight& flight = at->second;
+  if (flight.turn != flight_turn_) return true;
+  if (!flight.only_reads || access_of(request) == coordinator::Access::read) return false;
+  const Destination to = ClusterBatch::destination_of(engine_, request, access_of(request));
+  if (to != cluster_batches_[flight.batch]->destination()) return true;
+  flight.only_reads = false;
+  return false;
 }
 
 ClusterBatch& Session::cluster_batch_for(const Request& request) {
-  const auto [at, fresh] = flights_.try_emplace(flight_number(request.keys[0]));
+  const auto [at, fresh] = flights_.try_emplace(key_number(request.keys[0]));
   Flight& flight = at->second;
   if (fresh) {
     flight.turn = flight_turn_;
-    const Destination to = ClusterBatch::destination_of(engine_, request);
+    flight.only_reads = access_of(request) == coordinator::Access::read;
+    const Destination to = ClusterBatch::destination_of(engine_, request, access_of(request));
     if (to.node) ++engine_.statistics_.forwarded_commands;
     const auto known = std::ranges::find_if(
         cluster_batches_, [&](const auto& batch) { return batch->destination() == to; });
@@ -139,7 +146,7 @@ void Session::replied(const object::Key& key, PendingReply& place, std::string_v
 }
 
 void Session::landed(const object::Key& key) {
-  const auto at = flights_.find(flight_number(key));
+  const auto at = flights_.find(key_number(key));
   if (--at->second.requests == 0) flights_.erase(at);
 }
 

@@ -83,6 +83,18 @@ TEST(ReplicationWindow, GivesUpATurnAtItsDeadlineAndRemembersIt) {
   EXPECT_TRUE(window.given_up(10, 20));
 }
 
+TEST(ReplicationWindow, RemembersHoweverManyItGivesUpAtOnce) {
+  constexpr uint64_t kTurns = 5'000;
+  ReplicationWindow window;
+  const std::vector<Group> groups = {{{0}, 1}};
+  for (uint64_t i = 0; i < kTurns; ++i) window.open(10 * (i + 1), groups, 100);
+  window.expire(100);
+  EXPECT_EQ(window.turns_given_up(), kTurns);
+  for (uint64_t i = 0; i < kTurns; ++i) {
+    ASSERT_TRUE(window.given_up(10 * i, 10 * (i + 1))) << i;
+  }
+}
+
 TEST(ReplicationWindow, DoesNotCountWhoIsRefused) {
   ReplicationWindow window;
   const std::vector<Group> groups = {{{0, 1}, 1}};

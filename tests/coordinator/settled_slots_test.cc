@@ -21,6 +21,7 @@ using cluster::Liveness;
 using object::NodeId;
 
 constexpr unsigned kSelf = 1;
+constexpr uint64_t kLongAgoUs = 10 * SettledSlots::kPatienceUs;
 
 // A node of four with three copies; settling ends when a test says so.
 class SettledSlotsTest : public testing::Test {
@@ -282,6 +283,23 @@ TEST_F(SettledSlotsTest, ACommandMayWaitForAPromise) {
   EXPECT_FALSE(slots_.worth_waiting(slot));
   slots_.doubt(id_of(other));
   EXPECT_FALSE(slots_.worth_waiting(slot)) << "it was never promised since";
+}
+
+// Who had it so far may still be at work, however long this node has known the slot.
+TEST_F(SettledSlotsTest, ASlotThatComesFromAnotherOneIsWorthWaitingFor) {
+  world_.run_for(kLongAgoUs);
+  publish();
+  finish_all();
+  const auto before = coordinated();
+  world_.run_for(2 * SettledSlots::kPatienceUs);
+  fall_ill(2);
+  unsigned gained = 0;
+  for (const uint16_t slot : coordinated()) {
+    if (before.contains(slot)) continue;
+    ++gained;
+    ASSERT_TRUE(slots_.worth_waiting(slot)) << slot;
+  }
+  EXPECT_GT(gained, 0U);
 }
 
 // What was changed in a turn goes out under the number by which it was relied on.

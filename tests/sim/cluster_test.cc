@@ -108,6 +108,28 @@ TEST(Cluster, PipelinesKeepTheOrderOfEachKey) {
   EXPECT_EQ(wire->to_client, replies);
 }
 
+// A read goes to a replica that is at hand, what changes the key to its coordinator.
+TEST(Cluster, AReadDoesNotSeeWhatFollowsItInItsPipeline) {
+  SimCluster cluster(8, 3);
+  ASSERT_NO_FATAL_FAILURE(cluster.start());
+  cluster.world().run_for(5 * kSecond);
+  for (int i = 0; i < 30; ++i) {
+    const std::string key = key_of(i);
+    const unsigned through = static_cast<unsigned>(i) % 3;
+    ASSERT_EQ(cluster.run(through, {"SET", key, "1"}), kOk);
+    const auto wire = cluster.connect(through);
+    const uint64_t begin = cluster.world().now_us();
+    SimNode::send(
+        *wire, redis::encode_request({"GET", key}) + redis::encode_request({"SET", key, "2"}) +
+                   redis::encode_request({"STRLEN", key}) + redis::encode_request({"INCR", key}));
+    const std::string replies = bulk("1") + kOk + integer(1) + integer(3);
+    cluster.world().run_until([&] { return wire->to_client.size() >= replies.size(); },
+                              cluster.world().now_us() + kPatienceUs);
+    EXPECT_EQ(wire->to_client, replies) << i;
+    EXPECT_LT(cluster.world().now_us() - begin, 20'000U) << "nothing was refused and sent again";
+  }
+}
+
 Replicator::Statistics changes_of(SimCluster& cluster, unsigned node) {
   return cluster.node(node).shards()[0].cluster->replicator().statistics();
 }

@@ -54,6 +54,7 @@ void SimCluster::start(unsigned i) {
   }
   member.address = {SimNetwork::ip(nodes_[i]->number()), 6379, SimNode::kPeerPort};
   if (known == nullptr) {
+    if (i < weights_.size()) member.weight = weights_[i];
     member.tokens = cluster::choose_tokens(members_.on_ring(cluster::RingView::after),
                                            member.on_ring(), quorum_.replicas);
     ids_.push_back(member.id);

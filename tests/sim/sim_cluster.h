@@ -1,9 +1,9 @@
 // SimCluster: several simulated nodes that are one cluster, for tests that say what happens.
 //
-// Members are equal in weight; spare ones join when a test says so, through all stages, unless
-// there are fewer members than copies of a key: then a start makes them members. What each
-// node believes of the others' liveness follows from who is up and who can reach whom, up to
-// `kDetectionUs` later. Clients connect to any node. Thread: the simulator's one.
+// Members are equal in weight unless a test says so; spare ones join when a test says so, through
+// all stages, unless there are fewer members than copies of a key: then a start makes them members.
+// What each node believes of the others' liveness follows from who is up and who can reach whom, up
+// to `kDetectionUs` later. Clients connect to any node. Thread: the simulator's one.
 #pragma once
 
 #include <functional>
@@ -40,6 +40,9 @@ class SimCluster {
   // Before start().
   void set_conflict_rules(std::vector<cluster::ConflictRule> rules) { rules_ = std::move(rules); }
 
+  // By node; those without one are of equal weight. Before start().
+  void set_weights(std::vector<uint32_t> weights) { weights_ = std::move(weights); }
+
   // All nodes but spare ones, or one that crashed.
   void start();
   void start(unsigned i);
@@ -74,6 +77,7 @@ class SimCluster {
   SimNode::Options options_;
   cluster::Quorum quorum_;
   std::vector<cluster::ConflictRule> rules_;
+  std::vector<uint32_t> weights_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<object::NodeId> ids_;
   cluster::MemberList members_;

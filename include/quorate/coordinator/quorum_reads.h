@@ -140,7 +140,7 @@ class QuorumReads {
   std::unique_ptr<runtime::Timer> hedge_;  // while something is under way
   std::vector<CheckRef> later_;
   std::unique_ptr<runtime::Timer> ask_again_;  // while there are such
-  uint64_t hedged_us_ = 0;                 // last; 0: never
+  uint64_t hedged_us_ = 0;                     // last; 0: never
   AnswerTimes answer_times_;
   Statistics statistics_;
   LatencyHistogram latency_;

@@ -139,7 +139,7 @@ class SettledSlots {
   std::bitset<object::kSlots> settled_, promised_;
   std::bitset<object::kSlots> queued_;  // in queue_ or failed_
   std::vector<uint32_t> generation_;    // counts how often a slot was unsettled
-  std::vector<uint64_t> since_us_;      // by slot: when it was unsettled first
+  std::vector<uint64_t> since_us_;      // by slot: when it was unsettled first since it is here
   std::vector<Waiter> waiters_;         // in the order of asking
   std::unique_ptr<runtime::Timer> patience_;
   uint64_t patience_until_us_ = 0;

@@ -199,6 +199,7 @@ class ShardCluster final : private cluster::PeerDirectory, private Promises {
   void admit_ready(const object::Key& key, Access access, QuorumChoice own,
                    ShardCoordinator::Run run);
   void admit_by_promise(const object::Key& key, QuorumChoice own, ShardCoordinator::Run run);
+  void admit_ready_by_read(const object::Key& key, QuorumChoice own, ShardCoordinator::Run run);
   void admit_change(const object::Key& key, QuorumChoice own, ShardCoordinator::Run run);
   unsigned quorum_before_change(uint16_t slot, QuorumChoice own) const;
   // Those that were healthy in the view before this one and are no longer.

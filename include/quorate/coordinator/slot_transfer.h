@@ -9,8 +9,10 @@
 // its W copies. The slots are pulled (SlotPuller) one after another from those that held them, from
 // all that are well and N - W + 1 at least, so that none of these writes is missed. A break is
 // resumed; a slot that failed is tried again. Then, and when all go along with the handover, done()
-// is told. What a crash has interrupted begins again with the next life: what was pulled is there,
-// and comparing it costs little.
+// is told. A few slots move between those that were there before (cluster/ring.h): who gets some
+// pulls them likewise, during the handover, and goes along with it only then. What a crash has
+// interrupted begins again with the next life: what was pulled is there, and comparing it costs
+// little.
 //
 // Thread: the shard's. Units: microseconds.
 #pragma once
@@ -19,6 +21,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,7 +42,7 @@ class SlotTransfer {
   enum class Stage : uint8_t { none, confirming, pulling, done };
   struct Progress {
     Stage stage = Stage::none;
-    size_t slots = 0, pulled = 0;  // of a joining node
+    size_t slots = 0, pulled = 0;  // to be taken over
     uint64_t failed = 0;           // attempts, ever
   };
   struct Parts {
@@ -73,6 +76,10 @@ class SlotTransfer {
   void confirm();
   void confirmed(const object::NodeId& member, bool goes_along);
   void all_confirmed();
+  bool comes() const;  // this node does
+  std::span<const cluster::ClusterView::Place> holders(uint16_t slot) const;
+  bool lacks(uint16_t slot) const;
+  void pull_slots();
   void start_slots();
   void pull_next(const SlotRef& slot);
   void pulled(const SlotRef& slot, const runtime::Status& status);

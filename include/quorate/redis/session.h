@@ -105,7 +105,8 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   Next run_in_cluster(const Request& request);
   std::optional<std::string> moved_elsewhere(const Request& request);
   Next send_home(const Request& request);
-  bool in_earlier_flight(const object::Key& key) const;
+  // For what this connection has under way on the request's key.
+  bool must_wait(const Request& request);
   // The batch for the request's destination, to be added to now.
   ClusterBatch& cluster_batch_for(const Request& request);
   void send_to_cluster();
@@ -140,6 +141,7 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
     uint64_t turn = 0;
     size_t batch = 0;  // of the turn's
     unsigned requests = 0;
+    bool only_reads = false;
   };
   boost::unordered_flat_map<uint64_t, Flight> flights_;         // by hash and database of the key
   std::vector<std::shared_ptr<ClusterBatch>> cluster_batches_;  // being filled

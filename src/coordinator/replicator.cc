@@ -528,13 +528,13 @@ void Replicator::serve(const NodeId& from, std::string_view body, cluster::PeerC
     const char byte = static_cast<char>(verdict);
     reply({&byte, 1});
   };
-  const auto message = decode_message(body);
+  auto message = decode_message(body);
   if (!message) {
     ++statistics_.refused;
     return answer(Verdict::malformed);
   }
   take(from, message->batch,
-       [this, from, answer, promise = message->promise, relied = message->relied,
+       [this, from, answer, promise = message->promise, relied = std::move(message->relied),
         place = message->place, answers = std::string(message->answers)](Verdict verdict) {
          // Now: in the time it took to load a key, another one may have been promised it.
          const bool kept =

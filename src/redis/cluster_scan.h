@@ -4,10 +4,11 @@
 // hash. A call goes to who coordinates the cursor's slot and walks the run of slots from there on
 // that this node coordinates. If that run ends before COUNT keys have come, the call goes on with
 // the next run, but with no more than kRunsMax; so an answer may have few keys or none, and a
-// cursor all the same. Nothing is kept between calls: the next one may come to any node, and who
-// coordinates the slot by then has, like any read, what was acknowledged. Redis's guarantee holds:
-// a key that is there throughout is answered, because each slot is walked to its end, whoever
-// walks it. Thread: the connection's shard.
+// cursor all the same. Nothing is kept between calls: the next one may come to any node, and
+// Redis's guarantee holds while coordinators have what was acknowledged: a key that is there
+// throughout is answered, because each slot is walked to its end, whoever walks it. There is no
+// quorum read: a coordinator that was away, or has just come, answers what it has by then. Thread:
+// the connection's shard.
 #pragma once
 
 #include <cstdint>

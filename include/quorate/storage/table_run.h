@@ -73,6 +73,7 @@ inline uint64_t home_of(uint64_t hash, unsigned depth, uint64_t homes) {
 // Starts reading `lines` cache lines from the one of `at` on. GCC 12 takes a function that only
 // prefetches for one without effect and drops the calls, which the empty asm prevents.
 inline void prefetch_lines(const void* at, int lines) {
+  if (at == nullptr) return;  // an empty run has no cells
   for (int i = 0; i < lines; ++i) __builtin_prefetch(static_cast<const char*>(at) + 64 * i);
   asm volatile("" : : "r"(at));
 }

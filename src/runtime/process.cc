@@ -127,6 +127,16 @@ void schedule_this_thread(WakesUp when) {
 
 void give_way() { sched_yield(); }
 
+GivesWay::GivesWay() : since_us_(SystemClock().monotonic_us()) {}
+
+void GivesWay::look() {
+  constexpr uint64_t kKeepsUs = 200;
+  const SystemClock clock;
+  if (clock.monotonic_us() - since_us_ < kKeepsUs) return;
+  give_way();
+  since_us_ = clock.monotonic_us();
+}
+
 void pause_this_thread(uint64_t us) { std::this_thread::sleep_for(std::chrono::microseconds(us)); }
 
 std::unique_ptr<Clock> make_system_clock() { return std::make_unique<SystemClock>(); }

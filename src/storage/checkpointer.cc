@@ -13,13 +13,14 @@ constexpr uint64_t kBatchBytes = 4ull << 20;
 // LMDB copies each page it changes into memory until the commit, and keeps that memory: small
 // transactions keep the process small (ARCHITECTURE.md has the measurement).
 constexpr uint64_t kTransactionBytes = 8ull << 20;
-constexpr size_t kRowsPerGiveWay = 32;  // at up to 11 µs a put
 constexpr size_t kEntriesPerSlice = 256;
 // See residency.cc.
 constexpr uint64_t kSliceUs = 1000;
 constexpr size_t kEntriesPerLook = 16;
 // By how much a slot that is taken in one turn may exceed a batch.
 constexpr uint64_t kWholeSlotBytes = 4ull << 20;
+// What a batch keeps for the next one.
+constexpr uint64_t kCapacityBytesMax = 4 * kBatchBytes;
 constexpr size_t kSlotsPerSlice = 1024;
 constexpr uint64_t kRetryUs = 1'000'000;
 constexpr uint64_t kStaleRowsPerCall = 4096;
@@ -55,7 +56,7 @@ struct Checkpointer::Batch {
     uint16_t slot = 0, db = 0;
     std::string key;
   };
-  std::string bytes;
+  RowBytes bytes;
   std::vector<Row> rows;
   std::vector<Meta> meta;
   std::vector<Stale> stale;
@@ -70,6 +71,8 @@ struct Checkpointer::Batch {
     return bytes.size() + rows.size() * sizeof(Row) + removed.size() * sizeof(Removed);
   }
   bool full() const { return memory_bytes() >= kBatchBytes; }
+  // For the next one, which is about as large: fresh memory costs a fault for each of its pages.
+  void clear();
   // One or several transactions, none of which parts a slot's rows from its records. May be
   // repeated.
   runtime::Status write(RowStore& store);
@@ -79,9 +82,22 @@ struct Checkpointer::Batch {
                              size_t rows_end) const;
 };
 
+void Checkpointer::Batch::clear() {
+  if (bytes.capacity() > kCapacityBytesMax) bytes = {};
+  bytes.clear();
+  rows.clear();
+  meta.clear();
+  stale.clear();
+  removed.clear();
+  journal_position = disk_bytes_used = 0;
+  slots_end = 0;
+  last = false;
+}
+
 runtime::Status Checkpointer::Batch::write_rows(RowStore::WriteTransaction& to, size_t& row,
                                                 size_t& stale_done, size_t rows_end) const {
-  const std::string_view all = bytes;
+  const std::string_view all(bytes.data(), bytes.size());
+  runtime::GivesWay gives_way;
   for (;;) {
     while (stale_done < stale.size() && stale[stale_done].rows_begin == row) {
       const RowKey& of = stale[stale_done].of;
@@ -90,11 +106,11 @@ runtime::Status Checkpointer::Batch::write_rows(RowStore::WriteTransaction& to, 
       if (*erased == 0) ++stale_done;
     }
     if (row == rows_end) return {};
-    if (row % kRowsPerGiveWay == kRowsPerGiveWay - 1) runtime::give_way();
     const Row& of = rows[row++];
     const auto status =
         of.bytes == 0 ? to.erase(of.key) : to.put(of.key, all.substr(of.offset, of.bytes));
     if (!status) return status;
+    gives_way.piece_done();
   }
 }
 
@@ -371,10 +387,8 @@ void Checkpointer::committed(runtime::Status status) {
 }
 
 void Checkpointer::go_on() {
-  const bool last = batch_->last;
-  batch_ = std::make_shared<Batch>();
-  memory_bytes_ = 0;
-  if (last) return finish();
+  if (batch_->last) return finish();
+  batch_->clear();
   slice();
 }
 
@@ -404,6 +418,7 @@ void Checkpointer::forget_tombstones() {
 void Checkpointer::finish() {
   running_ = false;
   batch_.reset();
+  memory_bytes_ = 0;
   StoreStatistics& statistics = store_.statistics_;
   ++statistics.checkpoints_completed;
   statistics.checkpoint_us_last = store_.loop_.clock().monotonic_us() - started_us_;

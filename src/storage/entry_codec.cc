@@ -14,7 +14,7 @@ constexpr size_t kVarintBytesMax = 10;
 constexpr unsigned kBeforeShift = 4;
 constexpr size_t kCounterBytes = 16;
 
-// As object::ByteWriter, into memory that is known to suffice: a journal record is written in its
+// As object::ByteWriter, into memory that is known to suffice: records and rows are written in their
 // place.
 class PlaceWriter {
  public:
@@ -36,15 +36,13 @@ class PlaceWriter {
   char* out_;
 };
 
-template <class Writer>
-void write_change(Writer& out, const EntryState& state) {
+void write_change(PlaceWriter& out, const EntryState& state) {
   out.varint(static_cast<uint32_t>(state.dot.actor));
   out.varint(state.dot.n);
   out.varint(state.hlc);
 }
 
-template <class Writer>
-void write_entry(Writer& out, std::string_view key, const EntryState& state) {
+void write_entry(PlaceWriter& out, std::string_view key, const EntryState& state) {
   assert(state.form != Form::counter || state.payload.size() == kCounterBytes);
   out.byte(static_cast<uint8_t>(state.form));
   out.byte(state.expiry_ms != 0 ? kHasExpiry : 0);
@@ -196,11 +194,15 @@ std::optional<Record> decode_record(std::string_view& bytes) {
   return record;
 }
 
-void append_row_header(std::string& out) { out.push_back(static_cast<char>(kRowFormat)); }
+void append_row_header(RowBytes& out) { out.push_back(static_cast<char>(kRowFormat)); }
 
-void append_row_entry(std::string& out, std::string_view key, const EntryState& state) {
-  object::ByteWriter writer(out);
+void append_row_entry(RowBytes& out, std::string_view key, const EntryState& state) {
+  const size_t begin = out.size();
+  out.resize(begin + record_bytes_max(key.size(), state.payload.size()),
+             boost::container::default_init);
+  PlaceWriter writer(out.data() + begin);
   write_entry(writer, key, state);
+  out.resize(static_cast<size_t>(writer.end() - out.data()), boost::container::default_init);
 }
 
 std::optional<RowEntry> decode_row_entry(std::string_view& bytes) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "quorate/runtime/crc32c.h"
@@ -22,6 +23,7 @@ using runtime::Status;
 constexpr size_t kKeyBytes = 12;
 constexpr size_t kPrefixBytes = 4;  // slot and db
 constexpr size_t kChecksumBytes = 4;
+constexpr unsigned kStepsMax = 4;  // a search costs about as much
 constexpr size_t kNodeBytes = 10;  // what LMDB adds per row: node header and its entry in the page
 
 using KeyBytes = std::array<unsigned char, kKeyBytes>;
@@ -93,17 +95,12 @@ class LmdbWriteTransaction final : public RowStore::WriteTransaction {
 
   Status put(const RowKey& key, std::string_view value) override {
     const KeyBytes bytes = encode_key(key);
-    MDB_val name = value_of(bytes);
-    MDB_val data{kChecksumBytes + value.size(), nullptr};
+    const size_t sealed_bytes = kChecksumBytes + value.size();
+    const bool on_leaf = sealed_bytes <= environment_.page_bytes / 2;
     const auto before = seek(bytes);
     if (!before) return std::unexpected(before.error());
-    if (*before != data.mv_size || data.mv_size > environment_.page_bytes / 2) {
-      new_bytes_ += kNodeBytes + kKeyBytes + data.mv_size;
-    }
-    const int result = mdb_cursor_put(cursor_.get(), &name, &data, MDB_RESERVE);
-    if (result != 0) return fail_for_good(result, "put a row");
-    seal_into(data.mv_data, name, value);
-    return {};
+    if (*before != sealed_bytes || !on_leaf) new_bytes_ += kNodeBytes + kKeyBytes + sealed_bytes;
+    return before->has_value() && on_leaf ? replace_current(bytes, value) : insert(bytes, value);
   }
 
   Status erase(const RowKey& key) override {
@@ -172,14 +169,36 @@ class LmdbWriteTransaction final : public RowStore::WriteTransaction {
   }
 
  private:
+  // LMDB searches the page again, unless it is told that the cursor is there already; then it takes
+  // no reserved place.
+  Status replace_current(const KeyBytes& key, std::string_view value) {
+    MDB_val name = value_of(key);
+    scratch_.resize(kChecksumBytes + value.size());
+    seal_into(scratch_.data(), name, value);
+    MDB_val data = value_of(scratch_);
+    const int result = mdb_cursor_put(cursor_.get(), &name, &data, MDB_CURRENT);
+    if (result != 0) return fail_for_good(result, "put a row");
+    return {};
+  }
+
+  Status insert(const KeyBytes& key, std::string_view value) {
+    MDB_val name = value_of(key);
+    MDB_val data{kChecksumBytes + value.size(), nullptr};
+    const int result = mdb_cursor_put(cursor_.get(), &name, &data, MDB_RESERVE);
+    if (result != 0) return fail_for_good(result, "put a row");
+    seal_into(data.mv_data, name, value);
+    return {};
+  }
+
   // Moves to the first row at or behind `key` and counts its page. Returns the bytes its value has
   // if it is the row of this very key.
   Result<std::optional<size_t>> seek(const KeyBytes& bytes) {
     if (failed_) return std::unexpected(*failed_);
-    MDB_val key = value_of(bytes);
+    MDB_val key{};
     MDB_val value{};
-    const int result = mdb_cursor_get(cursor_.get(), &key, &value, MDB_SET_RANGE);
+    const int result = step_to(bytes, key, value);
     at_end_ = result == MDB_NOTFOUND;
+    placed_ = result == 0;
     if (at_end_) return std::nullopt;
     if (result != 0) return fail_for_good(result, "find a row");
     count_touched(value);
@@ -187,6 +206,20 @@ class LmdbWriteTransaction final : public RowStore::WriteTransaction {
       return std::nullopt;
     }
     return value.mv_size;
+  }
+
+  // A checkpoint puts rows in their order and most of those there are: the next one that is wanted
+  // is as a rule one of the next there are.
+  int step_to(const KeyBytes& bytes, MDB_val& key, MDB_val& value) {
+    for (unsigned steps = 0; placed_ && steps < kStepsMax; ++steps) {
+      const int result = mdb_cursor_get(cursor_.get(), &key, &value, MDB_NEXT);
+      if (result != 0 || key.mv_size != kKeyBytes) break;
+      const int order = std::memcmp(key.mv_data, bytes.data(), kKeyBytes);
+      if (order == 0) return 0;
+      if (order > 0) break;
+    }
+    key = value_of(bytes);
+    return mdb_cursor_get(cursor_.get(), &key, &value, MDB_SET_RANGE);
   }
 
   // A value in the map is on a page that this transaction has not written to yet but is about to:
@@ -200,6 +233,7 @@ class LmdbWriteTransaction final : public RowStore::WriteTransaction {
   }
 
   Status erase_current() {
+    placed_ = false;
     const int result = mdb_cursor_del(cursor_.get(), 0);
     if (result != 0) return fail_for_good(result, "erase a row");
     return {};
@@ -221,6 +255,8 @@ class LmdbWriteTransaction final : public RowStore::WriteTransaction {
   LmdbEnvironment& environment_;
   MDB_txn* transaction_;
   LmdbCursor cursor_;
+  std::string scratch_;  // a row to be put
+  bool placed_ = false;  // the cursor is at a row that was put or found, none was erased since
   bool at_end_ = false;
   uintptr_t last_touched_ = 0;
   uint64_t touched_pages_ = 0;

@@ -83,10 +83,10 @@ std::vector<Record> records() {
 }
 
 std::string row_of(const std::vector<EntryState>& chain) {
-  std::string row;
+  RowBytes row;
   append_row_header(row);
   for (const EntryState& state : chain) append_row_entry(row, "some key", state);
-  return row;
+  return {row.data(), row.size()};
 }
 
 TEST(EntryCodec, EveryRecordComesBack) {

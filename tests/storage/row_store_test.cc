@@ -183,6 +183,44 @@ TEST_F(RowStoreTest, RandomChangesMatchAMap) {
   }
 }
 
+// As a checkpoint does it: in order, most of the rows there are, now and then one more or one less,
+// and not always forwards.
+TEST_F(RowStoreTest, ChangesToNeighboursMatchAMap) {
+  std::mt19937_64 random(3);
+  Rows model;
+  const auto some_value = [&random] {
+    const auto dice = random() % 40;
+    const size_t bytes = dice == 0 ? 5000 : dice < 10 ? random() % 300 : 100;
+    return std::string(bytes, static_cast<char>('a' + random() % 26));
+  };
+  for (int round = 0; round < 30; ++round) {
+    auto write = begin_write();
+    const unsigned often = 2 + static_cast<unsigned>(random() % 8);
+    uint64_t changes = 0;
+    for (uint64_t at = 0; at < 3000; ++at) {
+      const uint64_t hash = random() % 500 == 0 ? at = random() % 3000 : at;
+      const RowKey key{static_cast<uint16_t>(hash / 50), 0, hash};
+      if (random() % often == 0 || ++changes > 6000) continue;
+      if (random() % 12 == 0) {
+        ASSERT_TRUE(write->erase(key));
+        model.erase(key);
+      } else {
+        ASSERT_TRUE(write->put(key, model[key] = some_value()));
+      }
+      if (random() % 400 == 0) {
+        const uint16_t slot = random() % 60;
+        for (auto erased = write->erase_slot(slot, 0, 7);; erased = write->erase_slot(slot, 0, 7)) {
+          ASSERT_TRUE(erased);
+          if (*erased == 0) break;
+        }
+        std::erase_if(model, [slot](const auto& row) { return row.first.slot == slot; });
+      }
+    }
+    ASSERT_TRUE(write->commit());
+    ASSERT_EQ(collect_all(), model);
+  }
+}
+
 TEST_F(RowStoreTest, AbortLeavesNothing) {
   put_all({{{1, 0, 1}, "kept"}});
   {

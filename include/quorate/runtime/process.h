@@ -48,6 +48,22 @@ void schedule_this_thread(WakesUp when);
 // few hundred microseconds: a kernel with a 4 ms tick would otherwise let it keep the processor
 // from a shard for that long, niceness or not.
 void give_way();
+// Does that for work in pieces of some microseconds each, of which one thread does one after
+// another.
+class GivesWay {
+ public:
+  GivesWay();
+  void piece_done() {
+    if (++pieces_ % kPiecesPerLook == 0) look();
+  }
+
+ private:
+  static constexpr unsigned kPiecesPerLook = 16;
+  void look();
+
+  unsigned pieces_ = 0;
+  uint64_t since_us_ = 0;
+};
 // Never on a loop's thread.
 void pause_this_thread(uint64_t us);
 

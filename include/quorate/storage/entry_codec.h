@@ -6,6 +6,7 @@
 // Before. Decoding never trusts a length. Thread: any.
 #pragma once
 
+#include <boost/container/vector.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -57,9 +58,10 @@ size_t encode_record(const Record& record, char* out);
 // Takes one record off the front of `bytes`; nullopt (bytes unchanged) if it is malformed.
 std::optional<Record> decode_record(std::string_view& bytes);
 
-// Rows: format byte, then a chain of (key, state).
-void append_row_header(std::string& out);
-void append_row_entry(std::string& out, std::string_view key, const EntryState& state);
+// Rows: format byte, then a chain of (key, state). Room for them is not cleared first.
+using RowBytes = boost::container::vector<char>;
+void append_row_header(RowBytes& out);
+void append_row_entry(RowBytes& out, std::string_view key, const EntryState& state);
 struct RowEntry {
   std::string_view key;
   EntryState state;

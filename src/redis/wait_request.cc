@@ -39,12 +39,13 @@ void WaitRequest::collect(const WrittenSlots& written) {
     all.note(own ? std::nullopt : std::optional(view.member(place).id), slot);
   }
   const auto shards = static_cast<unsigned>(engine_.shards());
-  for (const WrittenSlots::Place& place : all.places()) {
+  for (WrittenSlots::Place& place : all.places()) {
+    const object::SlotSet& slots = place.slots();
     for (unsigned shard = 0; shard < shards; ++shard) {
-      Part part{place.node, shard, {}};
+      Part part{place.node(), shard, {}};
       for (unsigned slot = shard; slot < object::kSlots; slot += shards) {
         const auto number = static_cast<uint16_t>(slot);
-        if (place.slots.contains(number)) part.slots.add(number);
+        if (slots.contains(number)) part.slots.add(number);
       }
       if (!part.slots.empty()) parts_.push_back(part);
     }

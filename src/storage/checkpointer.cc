@@ -1,10 +1,12 @@
 #include "storage/checkpointer.h"
 
+#include <boost/container/static_vector.hpp>
 #include <spdlog/spdlog.h>
 #include <utility>
 
 #include "quorate/runtime/mutants.h"
 #include "quorate/runtime/process.h"
+#include "quorate/storage/table_run.h"
 
 namespace quorate::storage {
 namespace {
@@ -17,6 +19,7 @@ constexpr size_t kEntriesPerSlice = 256;
 // See residency.cc.
 constexpr uint64_t kSliceUs = 1000;
 constexpr size_t kEntriesPerLook = 16;
+constexpr int kEntryLines = 4;  // header, key and a payload of a hundred bytes, wherever it begins
 // By how much a slot that is taken in one turn may exceed a batch.
 constexpr uint64_t kWholeSlotBytes = 4ull << 20;
 // What a batch keeps for the next one.
@@ -192,21 +195,28 @@ void Checkpointer::slice() {
 // if need be. True when it is done.
 bool Checkpointer::touch_slot(uint16_t slot) {
   if (hash_ != 0 || db_ != 0 || !is_small(slot)) return true;
-  size_t touched = 0;
+  boost::container::static_vector<const Entry*, kEntriesPerLook> coming;
+  const auto touch_all = [&coming] {
+    for (const Entry* entry : coming) entry->touch_memory();
+    coming.clear();
+  };
   for (; touch_db_ < store_.shape().databases; ++touch_db_, touch_hash_ = 0) {
     if (!store_.table_.has_database(touch_db_)) continue;
     if (std::as_const(store_.table_).counts(touch_db_, slot).dirty == 0) continue;
     const bool complete =
         store_.table_.visit_slot(touch_db_, slot, touch_hash_, [&](uint64_t hash, Entry* entry) {
-          if (touched % kEntriesPerLook == kEntriesPerLook - 1 && hash != touch_hash_ &&
-              store_.loop_.turn_us() > slice_until_us_) {
-            touch_hash_ = hash;
-            return false;
+          if (coming.size() == coming.capacity()) {
+            touch_all();
+            if (hash != touch_hash_ && store_.loop_.turn_us() > slice_until_us_) {
+              touch_hash_ = hash;
+              return false;
+            }
           }
-          ++touched;
-          entry->touch_memory();
+          prefetch_lines(entry, kEntryLines);
+          coming.push_back(entry);
           return true;
         });
+    touch_all();
     if (!complete) return false;
   }
   return true;

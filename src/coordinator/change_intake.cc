@@ -65,7 +65,8 @@ class ChangeIntake::Batch : public std::enable_shared_from_this<Batch> {
   void apply_all(std::span<const object::ActorId> handles) {
     const auto& shape = intake_.store().shape();
     missing_ = 1;
-    ChangeChunk chunk;
+    ChangeChunk& chunk = *intake_.chunk_;
+    chunk.clear();
     object::Change change;
     for (;;) {
       const auto more = reader_->next(handles, change);
@@ -163,7 +164,8 @@ ChangeIntake::ChangeIntake(ShardCoordinator& coordinator, ActorDirectory& direct
     : coordinator_(coordinator),
       directory_(directory),
       digests_(digests),
-      applied_(std::move(applied)) {}
+      applied_(std::move(applied)),
+      chunk_(std::make_unique<ChangeChunk>()) {}
 
 ChangeIntake::~ChangeIntake() = default;
 

@@ -15,6 +15,8 @@
 
 namespace quorate::coordinator {
 
+class ChangeChunk;
+
 class ChangeIntake {
  public:
   using Verdict = Replicator::Verdict;
@@ -48,6 +50,7 @@ class ChangeIntake {
   ActorDirectory& directory_;
   const KeyDigests& digests_;
   const Applied applied_;
+  const std::unique_ptr<ChangeChunk> chunk_;  // of the batch that is being read
   std::deque<std::unique_ptr<Flush>> flushes_;
   bool flushing_ = false;  // the first of them
   uint64_t refused_ = 0;   // batches

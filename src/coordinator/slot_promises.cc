@@ -16,13 +16,14 @@ using object::NodeId;
 SlotPromises::SlotPromises(Parts parts)
     : parts_(std::move(parts)),
       life_((parts_.random.next() << 32) | (uint64_t{1} << 63)),
-      promises_(object::kSlots) {}
+      to_(object::kSlots, kNobody),
+      numbers_(object::kSlots) {}
 
 void SlotPromises::set_view(std::shared_ptr<const cluster::ClusterView> view) {
   view_ = std::move(view);
   // What this node changes itself is no other's. Who coordinated it before is told of its health.
   for (unsigned slot = 0; slot < object::kSlots; ++slot) {
-    if (view_->self_coordinates(static_cast<uint16_t>(slot))) promises_[slot] = {};
+    if (view_->self_coordinates(static_cast<uint16_t>(slot))) to_[slot] = kNobody;
   }
 }
 
@@ -60,7 +61,10 @@ std::optional<std::string> SlotPromises::serve(const NodeId& from, std::string_v
     const uint64_t slot = in.varint();
     if (!in.ok() || slot >= object::kSlots) return std::nullopt;
     const bool granted = willing && view_->coordinator(static_cast<uint16_t>(slot)) == place;
-    if (granted && promises) promises_[slot] = {to, number};
+    if (granted && promises) {
+      to_[slot] = to;
+      numbers_[slot] = number;
+    }
     out.byte(granted ? 1 : 0);
   }
   return in.ok() ? std::optional(std::move(body)) : std::nullopt;
@@ -82,17 +86,16 @@ bool SlotPromises::kept(const NodeId& to, uint64_t number, std::span<const uint1
   if (at == parties_.end() || (number & kUpper) != life_) return false;
   const auto party = static_cast<uint16_t>(at - parties_.begin());
   return std::ranges::all_of(slots, [&](uint16_t slot) {
-    const Promise& promise = promises_[slot];
-    return promise.to == party && promise.number <= static_cast<uint32_t>(number);
+    return to_[slot] == party && numbers_[slot] <= static_cast<uint32_t>(number);
   });
 }
 
 void SlotPromises::applied(const object::Change& change, const NodeId& from) {
-  Promise& promise = promises_[change.slot];
-  if (promise.to == kNobody) return;
-  Party& to = parties_[promise.to];
+  uint16_t& promised_to = to_[change.slot];
+  if (promised_to == kNobody) return;
+  Party& to = parties_[promised_to];
   if (to.id == from || made_by(change, to.id)) return;
-  promise = {};
+  promised_to = kNobody;
   // Another one coordinates the slot by now, in order.
   const auto coordinator = view_->coordinator(change.slot);
   const bool replaced =
@@ -122,8 +125,8 @@ bool SlotPromises::made_by(const object::Change& change, const NodeId& node) con
 }
 
 std::optional<NodeId> SlotPromises::promised_to(uint16_t slot) const {
-  if (promises_[slot].to == kNobody) return std::nullopt;
-  return parties_[promises_[slot].to].id;
+  if (to_[slot] == kNobody) return std::nullopt;
+  return parties_[to_[slot]].id;
 }
 
 }  // namespace quorate::coordinator

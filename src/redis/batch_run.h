@@ -42,11 +42,16 @@ class BatchRun : public std::enable_shared_from_this<BatchRun> {
   ShardEngine& engine() { return engine_; }
   // REQUIRES: one key.
   void add(const Request& request) { requests_.add(request); }
+  // A question of another node (peer_requests.h), kept: what add_held() adds views it, keys apart.
+  std::string_view hold(std::string_view question) { return requests_.hold(question); }
+  void add_held(const Request& request) { requests_.add_held(request); }
   // Nothing may be added any more. start() does it, too.
   void seal() {
     if (!std::exchange(sealed_, true)) requests_.seal();
   }
   size_t size() const { return requests_.size(); }
+  // What was added, as a question to another node.
+  std::string_view question() const { return requests_.encoded(); }
   // REQUIRES: sealed.
   const Request& request(size_t i) const { return requests_.request(i); }
   // Another node has asked for all of it.

@@ -12,6 +12,7 @@ namespace quorate::redis {
 namespace {
 
 constexpr uint64_t kRetryUs = 20'000;
+constexpr size_t kPlacesAhead = 4;
 
 constexpr std::string_view kMayBeDone = "-UNCERTAIN ";
 constexpr std::string_view kNoAnswer =
@@ -43,7 +44,10 @@ void ClusterBatch::send_to_shard() {
     runtime::Loop& home = self->home_.loop();
     run->start(home, [self = std::move(self), run = run.get()] {
       self->run_ = run->shared_from_this();
-      for (size_t i = 0; i < self->items_.size(); ++i) self->replied(i, run->reply(i));
+      for (size_t i = 0; i < self->items_.size(); ++i) {
+        self->prefetch_place(i + kPlacesAhead);
+        self->replied(i, run->reply(i));
+      }
       self->send_refused();
     });
   };
@@ -61,9 +65,7 @@ void ClusterBatch::send_to_node() {
 }
 
 void ClusterBatch::ask(std::shared_ptr<ClusterBatch> batch) {
-  const BatchRun& run = *batch->run_;
-  std::string question;
-  for (size_t i = 0; i < run.size(); ++i) encode_request(run.request(i), question);
+  const std::string_view question = batch->run_->question();
   const object::NodeId node = *batch->to_.node;
   batch->run_->engine().shard_cluster()->calls().call(
       node, kRequestService, question, cluster::Patience::while_healthy(kTimeoutUs),
@@ -83,6 +85,7 @@ void ClusterBatch::answered(cluster::PeerCalls::Answer answer) {
   if (answer) {
     object::ByteReader in(*answer);
     for (size_t i = 0; i < items_.size(); ++i) {
+      prefetch_place(i + kPlacesAhead);
       const std::string_view reply = in.sized();
       replied(i, in.ok() ? reply : kNoAnswer);
     }

@@ -76,6 +76,10 @@ class ClusterBatch : public std::enable_shared_from_this<ClusterBatch> {
   void send_to_node();
   static void ask(std::shared_ptr<ClusterBatch> batch);
   void answered(cluster::PeerCalls::Answer answer);
+  // The place of a reply was made a round trip ago.
+  void prefetch_place(size_t i) const {
+    if (i < items_.size()) __builtin_prefetch(items_[i].place);
+  }
   void replied(size_t i, std::string_view reply);
   void finish(size_t i, std::string_view reply);
   void try_again(size_t i, std::string_view reply);

@@ -1,7 +1,7 @@
 // A request about all keys (CommandSpec::gather) on its way to a node that coordinates some of the
 // slots, and that node's part of the answer on its way back (DESIGN 10).
 //
-//   question = the slots (object::SlotSet), request (peer_requests.h)
+//   question = the slots (object::SlotSet), request (request_codec.h)
 //   answer   = the part: a reply as CommandSpec::gather says, or an error
 //
 // Who is asked answers for all of these slots or for none: with -TRYAGAIN if it does not coordinate

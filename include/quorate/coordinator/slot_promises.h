@@ -82,10 +82,6 @@ class SlotPromises {
     object::NodeId id{};
     uint64_t quarrel_until_us = 0;
   };
-  struct Promise {
-    uint16_t to = kNobody;  // in parties_
-    uint32_t number = 0;    // the lower half
-  };
 
   uint16_t party(const object::NodeId& node);
   bool made_by(const object::Change& change, const object::NodeId& node) const;
@@ -95,7 +91,9 @@ class SlotPromises {
   uint32_t last_ = 0;
   std::shared_ptr<const cluster::ClusterView> view_;
   std::vector<Party> parties_;  // all there ever were
-  std::vector<Promise> promises_;
+  // By slot. Each change that comes reads to whom its slot is promised, and nothing else here.
+  std::vector<uint16_t> to_;       // in parties_
+  std::vector<uint32_t> numbers_;  // the lower halves
 };
 
 }  // namespace quorate::coordinator

@@ -27,11 +27,12 @@ class ByteWriter {
   void byte(uint8_t value) { out_.push_back(static_cast<char>(value)); }
 
   void varint(uint64_t value) {
-    while (value >= 0x80) {
-      byte(static_cast<uint8_t>(value | 0x80));
-      value >>= 7;
-    }
-    byte(static_cast<uint8_t>(value));
+    if (value < 0x80) return byte(static_cast<uint8_t>(value));
+    char bytes[10];
+    size_t size = 0;
+    for (; value >= 0x80; value >>= 7) bytes[size++] = static_cast<char>(value | 0x80);
+    bytes[size++] = static_cast<char>(value);
+    out_.append(bytes, size);
   }
 
   // Zigzag, low half first: a small total of either sign takes two bytes.

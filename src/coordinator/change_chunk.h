@@ -40,7 +40,7 @@ class ChangeChunk {
   }
 
   void prefetch(const storage::ShardStore& store) const {
-    store.prefetch_ahead(0, size_, storage::ShardStore::For::change,
+    store.prefetch(0, size_, storage::ShardStore::For::change,
                          [this](size_t i) -> const auto& { return items_[i].key; });
   }
 
@@ -49,7 +49,7 @@ class ChangeChunk {
 
  private:
   // What they prefetch, some 600 bytes each, must not push each other out of the core's own caches.
-  static constexpr size_t kItems = 16;
+  static constexpr size_t kItems = 32;
 
   std::array<Item, kItems> items_;
   size_t size_ = 0;

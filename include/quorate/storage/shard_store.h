@@ -116,7 +116,7 @@ class ShardStore {
 
   // ---- reading
   // For a batch of keys, in this order, each for all of them. What a change needs of its slot is
-  // five cache lines more.
+  // four cache lines more.
   enum class For : uint8_t { look_up, change };
   void prefetch_slot(const object::Key& key, For what) const {
     table_.prefetch_run(key);
@@ -130,12 +130,15 @@ class ShardStore {
   template <class KeyOf>
   void prefetch_ahead(size_t i, size_t count, For what, KeyOf&& key_of) const {
     constexpr size_t kGroup = 16;
-    if (i % kGroup != 0) return;
-    const size_t end = std::min(count, i + kGroup);
-    if (end - i < 2) return;  // nothing to overlap with
-    for (size_t j = i; j < end; ++j) prefetch_slot(key_of(j), what);
-    for (size_t j = i; j < end; ++j) prefetch_cell(key_of(j));
-    for (size_t j = i; j < end; ++j) prefetch_entry(key_of(j));
+    if (i % kGroup == 0) prefetch(i, std::min(count, i + kGroup), what, key_of);
+  }
+  // Those with an index from `begin` to before `end`.
+  template <class KeyOf>
+  void prefetch(size_t begin, size_t end, For what, KeyOf&& key_of) const {
+    if (end - begin < 2) return;  // nothing to overlap with
+    for (size_t i = begin; i < end; ++i) prefetch_slot(key_of(i), what);
+    for (size_t i = begin; i < end; ++i) prefetch_cell(key_of(i));
+    for (size_t i = begin; i < end; ++i) prefetch_entry(key_of(i));
   }
   // The resident entry, tombstones and expired ones included, or null.
   Entry* find(const object::Key& key) const { return table_.find(key); }

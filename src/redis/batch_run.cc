@@ -105,8 +105,11 @@ void BatchRun::run(size_t i, const runtime::Status& status) {
 
 void BatchRun::start_in_cluster() {
   next_of_key_.assign(size(), kNone);
+  if (size() == 1) return admit_chain(0);
   std::vector<uint32_t> firsts;
+  firsts.reserve(size());
   boost::unordered_flat_map<const object::Key*, uint32_t, ByKey, ByKey> lasts;
+  lasts.reserve(size());
   for (uint32_t i = 0; i < size(); ++i) {
     const auto [at, fresh] = lasts.try_emplace(request(i).keys.data(), i);
     if (fresh) {

@@ -6,8 +6,10 @@
 // add_held(), then seal(), then request(i). Thread: one at a time.
 #pragma once
 
-#include <string>
+#include <algorithm>
+#include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "quorate/object/codec.h"
@@ -20,47 +22,43 @@ namespace quorate::redis {
 class RequestCopies {
  public:
   void add(const Request& request) {
-    if (items_.empty()) reserve_some();
-    object::ByteWriter writer(bytes_);
+    make_room(request_bytes_max(request));
+    object::PlaceWriter writer(bytes_.get() + size_);
     encode_request_head(request, writer);
     const size_t first_arg = args_.size();
     for (const std::string_view arg : request.args) {
       writer.varint(arg.size());
-      args_.emplace_back(bytes_.size(), arg.size());
+      args_.emplace_back(writer.end(), arg.size());
       writer.raw(arg);
     }
+    size_ = static_cast<size_t>(writer.end() - bytes_.get());
     add_item(request, first_arg);
   }
 
   // Encoded requests; returns where they are now. REQUIRES: nothing was added.
   std::string_view hold(std::string_view encoded) {
-    bytes_ = encoded;
-    return bytes_;
+    make_room(encoded.size());
+    object::PlaceWriter(bytes_.get()).raw(encoded);
+    size_ = encoded.size();
+    return this->encoded();
   }
   // REQUIRES: its arguments view what is held.
   void add_held(const Request& request) {
     const size_t first_arg = args_.size();
-    for (const std::string_view arg : request.args) {
-      args_.emplace_back(static_cast<size_t>(arg.data() - bytes_.data()), arg.size());
-    }
+    args_.insert(args_.end(), request.args.begin(), request.args.end());
     add_item(request, first_arg);
   }
 
   // Nothing may be added after it.
   void seal() {
-    views_.reserve(args_.size());
-    for (const auto& [offset, size] : args_) {
-      views_.emplace_back(std::string_view(bytes_).substr(offset, size));
-    }
-    for (size_t i = 0; i < keys_.size(); ++i) keys_[i].name = views_[key_args_[i]];
     for (Item& item : items_) {
-      item.request.args = {views_.data() + item.first_arg, item.request.args.size()};
+      item.request.args = {args_.data() + item.first_arg, item.request.args.size()};
       item.request.keys = {keys_.data() + item.first_key, item.request.keys.size()};
     }
   }
 
   size_t size() const { return items_.size(); }
-  std::string_view encoded() const { return bytes_; }
+  std::string_view encoded() const { return {bytes_.get(), size_}; }
   const Request& request(size_t i) const { return items_[i].request; }
 
  private:
@@ -68,33 +66,44 @@ class RequestCopies {
     Request request;
     size_t first_arg, first_key;
   };
+  // Growing from nothing would take most of the allocations of a short pipeline.
+  static constexpr size_t kRequests = 8;
+  static constexpr size_t kBytes = kRequests * 128;
 
   void add_item(const Request& request, size_t first_arg) {
+    if (items_.empty()) {
+      items_.reserve(kRequests);
+      keys_.reserve(kRequests);
+    }
     items_.push_back({request, first_arg, keys_.size()});
     for (const object::Key& key : request.keys) {
-      keys_.push_back(key);
-      // Keys are arguments: remember which one.
+      // Keys are arguments.
       size_t arg = 0;
       while (request.args[arg].data() != key.name.data()) ++arg;
-      key_args_.push_back(first_arg + arg);
+      keys_.push_back(key);
+      keys_.back().name = args_[first_arg + arg];
     }
   }
 
-  // Growing from nothing would take most of the allocations of a short pipeline.
-  void reserve_some() {
-    constexpr size_t kRequests = 8;
-    bytes_.reserve(kRequests * 128);
-    args_.reserve(kRequests * 3);
-    keys_.reserve(kRequests);
-    key_args_.reserve(kRequests);
-    items_.reserve(kRequests);
+  void make_room(size_t bytes) {
+    if (capacity_ - size_ >= bytes) return;
+    if (args_.empty()) args_.reserve(kRequests * 3);
+    const size_t capacity = std::max({kBytes, 2 * capacity_, size_ + bytes});
+    auto grown = std::make_unique_for_overwrite<char[]>(capacity);
+    object::PlaceWriter(grown.get()).raw(encoded());
+    for (std::string_view& arg : args_) move(arg, grown.get());
+    for (object::Key& key : keys_) move(key.name, grown.get());
+    bytes_ = std::move(grown);
+    capacity_ = capacity;
+  }
+  void move(std::string_view& view, const char* to) const {
+    view = {to + (view.data() - bytes_.get()), view.size()};
   }
 
-  std::string bytes_;
-  std::vector<std::pair<size_t, size_t>> args_;  // offset, size
-  std::vector<std::string_view> views_;
+  std::unique_ptr<char[]> bytes_;
+  size_t size_ = 0, capacity_ = 0;
+  std::vector<std::string_view> args_;  // in bytes_, as the keys' names are
   std::vector<object::Key> keys_;
-  std::vector<size_t> key_args_;
   std::vector<Item> items_;
 };
 

@@ -74,12 +74,13 @@ std::optional<std::string> Session::moved_elsewhere(const Request& request) {
 
 Session::Next Session::send_home(const Request& request) {
   if (request.keys.size() == 1) {
-    const bool much = flight_bytes_ > kFlightBytesMax && !pending_.empty();
-    if (much || must_wait(request)) return Next::stop;
+    if (flight_bytes_ > kFlightBytesMax && !pending_.empty()) return Next::stop;
+    ClusterBatch* const batch = cluster_batch_for(request);
+    if (batch == nullptr) return Next::stop;
     PendingReply& place = new_pending();
     for (const std::string_view arg : request.args) place.request_bytes += arg.size();
     flight_bytes_ += place.request_bytes;
-    cluster_batch_for(request).add(request, place);
+    batch->add(request, place);
     return Next::go_on;
   }
   if (!pending_.empty()) return Next::stop;
@@ -91,42 +92,46 @@ Session::Next Session::send_home(const Request& request) {
       engine_.commands(), request, std::make_shared<Place>(shared_from_this(), request));
   for (size_t i = 0; i < split->size(); ++i) {
     const Request part = split->part(i);
-    cluster_batch_for(part).add(part, split->sink(i));
+    // Nothing of an earlier turn is under way.
+    cluster_batch_for(part)->add(part, split->sink(i));
   }
   return Next::go_on;
 }
 
-bool Session::must_wait(const Request& request) {
-  const auto at = flights_.find(key_number(request.keys[0]));
-  if (at == flights_.end()) return false;
-  Flight& flight = at->second;
-  if (flight.turn != flight_turn_) return true;
-  if (!flight.only_reads || access_of(request) == coordinator::Access::read) return false;
-  const Destination to = ClusterBatch::destination_of(engine_, request, access_of(request));
-  if (to != cluster_batches_[flight.batch]->destination()) return true;
-  flight.only_reads = false;
-  return false;
-}
-
-ClusterBatch& Session::cluster_batch_for(const Request& request) {
+ClusterBatch* Session::cluster_batch_for(const Request& request) {
   const auto [at, fresh] = flights_.try_emplace(key_number(request.keys[0]));
   Flight& flight = at->second;
   if (fresh) {
-    flight.turn = flight_turn_;
-    flight.only_reads = access_of(request) == coordinator::Access::read;
-    const Destination to = ClusterBatch::destination_of(engine_, request, access_of(request));
-    if (to.node) ++engine_.statistics_.forwarded_commands;
-    const auto known = std::ranges::find_if(
-        cluster_batches_, [&](const auto& batch) { return batch->destination() == to; });
-    flight.batch = static_cast<size_t>(known - cluster_batches_.begin());
-    if (known == cluster_batches_.end()) {
-      const uint64_t now = engine_.loop().clock().monotonic_us();
-      cluster_batches_.push_back(
-          std::make_shared<ClusterBatch>(shared_from_this(), to, now + ClusterBatch::kTimeoutUs));
-    }
+    begin_flight(flight, request);
+  } else if (!joins(flight, request)) {
+    return nullptr;
   }
   ++flight.requests;
-  return *cluster_batches_[flight.batch];
+  return cluster_batches_[flight.batch].get();
+}
+
+// Whether it may go where the last one for its key goes.
+bool Session::joins(Flight& flight, const Request& request) {
+  if (flight.turn != flight_turn_) return false;
+  if (!flight.only_reads || access_of(request) == coordinator::Access::read) return true;
+  const Destination to = ClusterBatch::destination_of(engine_, request, access_of(request));
+  if (to != cluster_batches_[flight.batch]->destination()) return false;
+  flight.only_reads = false;
+  return true;
+}
+
+void Session::begin_flight(Flight& flight, const Request& request) {
+  flight.turn = flight_turn_;
+  flight.only_reads = access_of(request) == coordinator::Access::read;
+  const Destination to = ClusterBatch::destination_of(engine_, request, access_of(request));
+  if (to.node) ++engine_.statistics_.forwarded_commands;
+  const auto known = std::ranges::find_if(
+      cluster_batches_, [&](const auto& batch) { return batch->destination() == to; });
+  flight.batch = static_cast<size_t>(known - cluster_batches_.begin());
+  if (known != cluster_batches_.end()) return;
+  const uint64_t now = engine_.loop().clock().monotonic_us();
+  cluster_batches_.push_back(
+      std::make_shared<ClusterBatch>(shared_from_this(), to, now + ClusterBatch::kTimeoutUs));
 }
 
 void Session::send_to_cluster() {

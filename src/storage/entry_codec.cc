@@ -10,31 +10,10 @@ namespace {
 
 constexpr uint8_t kRowFormat = 1;
 constexpr uint8_t kHasExpiry = 1;
-constexpr size_t kVarintBytesMax = 10;
 constexpr unsigned kBeforeShift = 4;
 constexpr size_t kCounterBytes = 16;
 
-// As object::ByteWriter, into memory that is known to suffice: records and rows are written in their
-// place.
-class PlaceWriter {
- public:
-  explicit PlaceWriter(char* out) : out_(out) {}
-
-  void byte(uint8_t value) { *out_++ = static_cast<char>(value); }
-  void varint(uint64_t value) {
-    for (; value >= 0x80; value >>= 7) byte(static_cast<uint8_t>(value | 0x80));
-    byte(static_cast<uint8_t>(value));
-  }
-  void raw(std::string_view bytes) {
-    if (bytes.empty()) return;
-    std::memcpy(out_, bytes.data(), bytes.size());
-    out_ += bytes.size();
-  }
-  char* end() const { return out_; }
-
- private:
-  char* out_;
-};
+using object::PlaceWriter;
 
 void write_change(PlaceWriter& out, const EntryState& state) {
   out.varint(static_cast<uint32_t>(state.dot.actor));
@@ -111,7 +90,7 @@ void advance(std::string_view& bytes, const object::ByteReader& in) {
 size_t record_bytes_max(size_t key_bytes, size_t payload_bytes) {
   constexpr size_t kBytes = 3;    // type, form, flags
   constexpr size_t kNumbers = 9;  // slot, db, actor, n, HLC, expiry, three sizes
-  return kBytes + kNumbers * kVarintBytesMax + key_bytes + payload_bytes;
+  return kBytes + kNumbers * PlaceWriter::kVarintBytesMax + key_bytes + payload_bytes;
 }
 
 size_t encode_record(const Record& record, char* out) {

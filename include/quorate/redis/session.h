@@ -105,10 +105,12 @@ class Session : public runtime::StreamHandler, public std::enable_shared_from_th
   Next run_in_cluster(const Request& request);
   std::optional<std::string> moved_elsewhere(const Request& request);
   Next send_home(const Request& request);
-  // For what this connection has under way on the request's key.
-  bool must_wait(const Request& request);
-  // The batch for the request's destination, to be added to now.
-  ClusterBatch& cluster_batch_for(const Request& request);
+  // The batch for the request's destination, to be added to now. Null: it must wait for what this
+  // connection has under way on its key.
+  ClusterBatch* cluster_batch_for(const Request& request);
+  struct Flight;
+  bool joins(Flight& flight, const Request& request);
+  void begin_flight(Flight& flight, const Request& request);
   void send_to_cluster();
   // The reply of a request that send_home() gave away.
   void replied(const object::Key& key, PendingReply& place, std::string_view reply);

@@ -41,7 +41,7 @@ class ChangeChunk {
 
   void prefetch(const storage::ShardStore& store) const {
     store.prefetch(0, size_, storage::ShardStore::For::change,
-                         [this](size_t i) -> const auto& { return items_[i].key; });
+                   [this](size_t i) -> const auto& { return items_[i].key; });
   }
 
   std::span<const Item> items() const { return {items_.data(), size_}; }

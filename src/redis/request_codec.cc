@@ -32,8 +32,8 @@ size_t request_bytes_max(const Request& request) {
 void encode_request_head(const Request& request, object::PlaceWriter& out) {
   out.varint(request.db);
   out.byte(static_cast<uint8_t>((request.protocol == 3 ? kResp3 : 0) |
-                                   (request.no_touch ? kNoTouch : 0) |
-                                   (request.quorums.empty() ? 0 : kOwnQuorums)));
+                                (request.no_touch ? kNoTouch : 0) |
+                                (request.quorums.empty() ? 0 : kOwnQuorums)));
   if (!request.quorums.empty()) {
     out.byte(request.quorums.read);
     out.byte(request.quorums.write);

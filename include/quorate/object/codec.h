@@ -22,6 +22,29 @@ namespace quorate::object {
 __extension__ typedef __int128 Int128;
 __extension__ typedef unsigned __int128 Uint128;
 
+// Writes into memory that is known to suffice: for what is written in its place.
+class PlaceWriter {
+ public:
+  static constexpr size_t kVarintBytesMax = 10;
+
+  explicit PlaceWriter(char* out) : out_(out) {}
+
+  void byte(uint8_t value) { *out_++ = static_cast<char>(value); }
+  void varint(uint64_t value) {
+    for (; value >= 0x80; value >>= 7) byte(static_cast<uint8_t>(value | 0x80));
+    byte(static_cast<uint8_t>(value));
+  }
+  void raw(std::string_view bytes) {
+    if (bytes.empty()) return;
+    std::memcpy(out_, bytes.data(), bytes.size());
+    out_ += bytes.size();
+  }
+  char* end() const { return out_; }
+
+ private:
+  char* out_;
+};
+
 class ByteWriter {
  public:
   explicit ByteWriter(std::string& out) : out_(out) {}
@@ -30,11 +53,10 @@ class ByteWriter {
 
   void varint(uint64_t value) {
     if (value < 0x80) return byte(static_cast<uint8_t>(value));
-    std::array<char, 10> bytes;
-    size_t size = 0;
-    for (; value >= 0x80; value >>= 7) bytes[size++] = static_cast<char>(value | 0x80);
-    bytes[size++] = static_cast<char>(value);
-    out_.append(bytes.data(), size);
+    std::array<char, PlaceWriter::kVarintBytesMax> bytes{};
+    PlaceWriter place(bytes.data());
+    place.varint(value);
+    out_.append(bytes.data(), place.end());
   }
 
   // Zigzag, low half first: a small total of either sign takes two bytes.
@@ -58,29 +80,6 @@ class ByteWriter {
 
  private:
   std::string& out_;
-};
-
-// As ByteWriter, into memory that is known to suffice: for what is written in its place.
-class PlaceWriter {
- public:
-  static constexpr size_t kVarintBytesMax = 10;
-
-  explicit PlaceWriter(char* out) : out_(out) {}
-
-  void byte(uint8_t value) { *out_++ = static_cast<char>(value); }
-  void varint(uint64_t value) {
-    for (; value >= 0x80; value >>= 7) byte(static_cast<uint8_t>(value | 0x80));
-    byte(static_cast<uint8_t>(value));
-  }
-  void raw(std::string_view bytes) {
-    if (bytes.empty()) return;
-    std::memcpy(out_, bytes.data(), bytes.size());
-    out_ += bytes.size();
-  }
-  char* end() const { return out_; }
-
- private:
-  char* out_;
 };
 
 class ByteReader {

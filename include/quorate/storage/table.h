@@ -28,7 +28,8 @@ namespace quorate::storage {
 class RunEditor;
 
 // What the shard keeps per (db, slot) beside the cells. Plain data: the table only stores it,
-// except `resident` and `entry_bytes`, which it maintains. A cache line, which every change touches.
+// except `resident` and `entry_bytes`, which it maintains. A cache line, which every change
+// touches.
 struct alignas(64) SlotCounts {
   uint32_t resident = 0;       // cells in the table, tombstones included
   uint32_t live = 0;           // keys a client can see (expired but not yet removed ones included)

@@ -6,8 +6,10 @@
 // (redis-benchmark) hides. Latency is reply time minus intended send time. --pipeline-limit bounds
 // the requests in flight on one connection; what is due beyond it waits, and its waiting counts.
 //
-// It links nothing of Quorate, so that it measures any server alike. One thread, epoll; it spins
-// when the next send is near, because a timer is late by more than the latencies measured.
+// It links nothing of Quorate, so that it measures any server alike. One thread, epoll. With --wait
+// spin, which needs a core of its own, it spins when the next send is near: a timer is late by more
+// than the latencies of a server alone. With --wait sleep it leaves the core to servers that share
+// it; that it then wakes late shows in the latencies.
 
 #include <cerrno>
 #include <charconv>
@@ -25,6 +27,7 @@
 #include <string>
 #include <string_view>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <vector>
@@ -41,6 +44,8 @@ std::uint64_t now_ns() {
       std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
           .count());
 }
+
+constexpr std::uint64_t kMsNs = 1'000'000;
 
 [[noreturn]] void fail(const std::string& what) {
   std::fprintf(stderr, "quorate-latency: %s\n", what.c_str());
@@ -60,6 +65,7 @@ struct Options {
   unsigned sets = 1;
   std::size_t pipeline_limit = 1024;
   bool poisson = false;
+  bool spins = true;
   std::uint64_t seed = 1;
   bool json = false;
 };
@@ -68,7 +74,7 @@ constexpr const char* kUsage =
     "usage: quorate-latency [--host H] [--port N] [--rate REQUESTS_PER_S] [--duration S] [--warmup "
     "S]\n"
     "         [--connections N] [--keys N] [--size BYTES] [--mix GETS:SETS] [--pipeline-limit N]\n"
-    "         [--arrivals constant|poisson] [--seed N] [--json]\n"
+    "         [--arrivals constant|poisson] [--seed N] [--wait spin|sleep] [--json]\n"
     "Keys are key:000000000000 and so on, as redis-benchmark names them.\n";
 
 template <typename Number>
@@ -114,6 +120,8 @@ void set_option(Options& options, const std::string& name, const std::string& va
     options.seed = number<std::uint64_t>(name, value);
   else if (name == "--arrivals" && (value == "constant" || value == "poisson")) {
     options.poisson = value == "poisson";
+  } else if (name == "--wait" && (value == "spin" || value == "sleep")) {
+    options.spins = value == "spin";
   } else {
     fail("unknown option " + name + " " + value + "\n" + kUsage);
   }
@@ -236,6 +244,7 @@ class Generator {
   Generator& operator=(const Generator&) = delete;
 
   Report run() {
+    prctl(PR_SET_TIMERSLACK, 1UL);  // ns
     const std::uint64_t start_ns = now_ns() + 10'000'000;
     measure_from_ns_ = start_ns + static_cast<std::uint64_t>(options_.warmup_s * 1e9);
     const std::uint64_t end_ns =
@@ -249,14 +258,19 @@ class Generator {
         schedule.advance();
       }
       flush_all();
-      poll(schedule.next_ns() > now + 2'000'000 ? 1 : 0);
+      if (options_.spins) {
+        poll(schedule.next_ns() > now + 2'000'000 ? kMsNs : 0);
+      } else {
+        const std::uint64_t after_ns = now_ns();
+        poll(schedule.next_ns() > after_ns ? schedule.next_ns() - after_ns : 0);
+      }
     }
     // Replies still under way belong to the measurement; a server that gives none for 10 s is
     // reported.
     for (std::uint64_t deadline = now_ns() + 10'000'000'000;
          outstanding_ > 0 && now_ns() < deadline;) {
       flush_all();
-      poll(1);
+      poll(kMsNs);
     }
     count_unanswered();
     return report_;
@@ -350,9 +364,11 @@ class Generator {
     epoll_ctl(epoll_, EPOLL_CTL_MOD, connection.fd, &event);
   }
 
-  void poll(int timeout_ms) {
+  void poll(std::uint64_t timeout_ns) {
+    const timespec timeout{static_cast<time_t>(timeout_ns / (1000 * kMsNs)),
+                           static_cast<long>(timeout_ns % (1000 * kMsNs))};
     epoll_event events[64];
-    const int count = epoll_wait(epoll_, events, 64, timeout_ms);
+    const int count = epoll_pwait2(epoll_, events, 64, &timeout, nullptr);
     for (int i = 0; i < count; ++i) {
       const auto index = static_cast<std::size_t>(events[i].data.u64);
       if ((events[i].events & EPOLLOUT) != 0) flush(index);

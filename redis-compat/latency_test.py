@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import resource
 import socket
 import subprocess
 import sys
@@ -88,6 +89,17 @@ class Latency(unittest.TestCase):
         self.assertEqual(report["requests"], 2000)
         self.assertGreater(report["max_us"], 390_000)
         self.assertGreater(report["p90_us"], 250_000)
+
+    def test_sleeping_between_sends_keeps_the_rate_and_hides_no_stall(self):
+        server = StallingServer(stall_after_s=0.3, stall_s=0.4)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        report, code = self.generate(server, "--wait", "sleep")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.assertEqual(code, 0)
+        self.assertEqual(report["requests"], 2000)
+        self.assertGreater(report["p90_us"], 250_000)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        self.assertLess(spent, 0.7, "of the second, so it did not spin")
 
     def test_the_pipeline_limit_does_not_hide_a_stall(self):
         server = StallingServer(stall_after_s=0.3, stall_s=0.4)

@@ -53,6 +53,9 @@ def generate(server, rate, seed, arguments, pinned=True):
         arguments.mix,
         "--arrivals",
         "poisson",
+        # Unpinned it shares its core with the servers.
+        "--wait",
+        "spin" if pinned else "sleep",
         "--seed",
         str(seed),
         "--json",

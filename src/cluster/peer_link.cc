@@ -8,6 +8,7 @@ namespace quorate::cluster {
 namespace {
 
 constexpr size_t kBufferKeptBytes = size_t{1} << 20;  // of one that a burst has made large
+constexpr size_t kPieceBytes = size_t{256} << 10;
 
 void empty(std::string& buffer) {
   buffer.clear();
@@ -109,18 +110,38 @@ SendResult PeerLink::overflow() {
 }
 
 void PeerLink::flush() {
-  if (state_ != State::ready || unwritten_bytes_ != 0) return;
+  if (state_ != State::ready) return;
+  if (unwritten_bytes_ != 0) return put_aside();
   writer_.seal();
   write_batch();
 }
 
+void PeerLink::put_aside() {
+  if (batch_.size() < kPieceBytes) return;
+  writer_.seal();
+  aside_bytes_ += batch_.size();
+  awaited_aside_ += awaited_in_batch_;
+  aside_.push_back({std::exchange(batch_, {}), std::exchange(awaited_in_batch_, 0)});
+}
+
 void PeerLink::write_batch() {
+  while (unwritten_bytes_ == 0 && !aside_.empty()) {
+    Piece piece = std::move(aside_.front());
+    aside_.pop_front();
+    aside_bytes_ -= piece.frames.size();
+    awaited_aside_ -= piece.awaited;
+    write(piece.frames, piece.awaited);
+  }
   if (batch_.empty() || unwritten_bytes_ != 0) return;
-  const size_t written = stream_->try_write(batch_);
+  write(batch_, std::exchange(awaited_in_batch_, 0));
+}
+
+// Leaves `bytes` empty: what the stream does not take at once is in flight.
+void PeerLink::write(std::string& bytes, size_t awaited) {
+  const size_t written = stream_->try_write(bytes);
   statistics_.bytes_out += written;
-  const size_t awaited = std::exchange(awaited_in_batch_, 0);
-  if (written == batch_.size()) return empty(batch_);
-  batch_.swap(in_flight_);
+  if (written == bytes.size()) return empty(bytes);
+  bytes.swap(in_flight_);
   unwritten_bytes_ = in_flight_.size() - written;
   awaited_in_flight_ = std::min(awaited, unwritten_bytes_);
   stream_->write(std::string_view(in_flight_).substr(written));

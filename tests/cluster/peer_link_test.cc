@@ -236,6 +236,28 @@ TEST_F(PeerLinkTest, APeerThatDoesNotReadCostsNoMoreThanTheBound) {
   EXPECT_EQ(one_.send(1, body), SendResult::queued);
 }
 
+TEST_F(PeerLinkTest, WhatGathersForAPeerThatStandsStillComesWholeAndInOrder) {
+  connect();
+  wire_->partition(Side::second);
+  std::vector<OwnedMessage> sent;
+  size_t bytes = 0;
+  for (int i = 0; i < 600; ++i) {
+    sent.push_back({static_cast<uint8_t>(1 + i % 3), std::to_string(i)});
+    sent.back().body.append(static_cast<size_t>(i * 131 % 30'000), 'x');
+    bytes += sent.back().body.size();
+    one_.send_in_turn({sent.back()});
+    world_.run_for(100);
+  }
+  EXPECT_GT(one_.link->queued_bytes(), bytes / 2) << "what the wire takes is little";
+  EXPECT_LT(one_.link->queued_bytes(), bytes + sent.size() * 100);
+  wire_->heal();
+  ASSERT_TRUE(run_until([&] { return two_.owner.got.size() == sent.size(); }));
+  EXPECT_EQ(two_.owner.got, sent);
+  EXPECT_EQ(one_.link->queued_bytes(), 0u);
+  one_.send_in_turn({{9, "after"}});
+  ASSERT_TRUE(run_until([&] { return two_.owner.got.size() == sent.size() + 1; }));
+}
+
 TEST_F(PeerLinkTest, TakesMessagesUpToTheLimit) {
   one_.settings.body_bytes_max = 6 << 20;
   connect();

@@ -3,7 +3,8 @@
 // It shakes hands, then exchanges frames. send() encodes a message into the frame of the turn;
 // flush(), which the owner calls at the end of each loop turn, writes that frame in one piece.
 // While the socket still holds back an earlier write, messages gather for the next frame, which
-// leaves by itself when the socket is free. A link holds at most queued_bytes_max and one message,
+// leaves by itself when the socket is free; many are put aside in pieces, since one buffer that
+// grows with a peer that stands still would be copied whole, again and again. A link holds at most queued_bytes_max and one message,
 // and as much again as awaited_bytes_max of what a peer has asked for and waits for: beyond, and as
 // long as the peer does not read, send() says overflow, and what to give up is the owner's
 // decision.
@@ -15,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -89,7 +91,7 @@ class PeerLink final : private runtime::StreamHandler {
   template <class Encode>
   SendResult send(uint8_t type, Encode&& encode, Need need = Need::told) {
     if (state_ != State::ready) return SendResult::not_ready;
-    const size_t awaited = awaited_in_batch_ + awaited_in_flight_;
+    const size_t awaited = awaited_in_batch_ + awaited_aside_ + awaited_in_flight_;
     const bool full = need == Need::awaited ? awaited >= awaited_bytes_max_
                                             : queued_bytes() - awaited >= queued_bytes_max_;
     if (full) return overflow();
@@ -112,7 +114,9 @@ class PeerLink final : private runtime::StreamHandler {
   [[nodiscard]] const std::optional<Refusal>& refusal() const { return refusal_; }
   [[nodiscard]] std::string peer_address() const { return stream_->peer_address(); }
   [[nodiscard]] std::string local_address() const { return stream_->local_address(); }
-  [[nodiscard]] size_t queued_bytes() const { return batch_.size() + unwritten_bytes_; }
+  [[nodiscard]] size_t queued_bytes() const {
+    return batch_.size() + aside_bytes_ + unwritten_bytes_;
+  }
   [[nodiscard]] Statistics statistics() const;
 
  private:
@@ -127,7 +131,9 @@ class PeerLink final : private runtime::StreamHandler {
   void send_handshake();
   void begin_frames();
   void read_frames(std::string_view bytes);
+  void put_aside();
   void write_batch();
+  void write(std::string& bytes, size_t awaited);
   SendResult overflow();
 
   const PeerHandshake::Role role_;
@@ -146,9 +152,15 @@ class PeerLink final : private runtime::StreamHandler {
   FrameReader reader_;
   std::string batch_;  // not yet given to the stream
   FrameWriter writer_;
+  struct Piece {
+    std::string frames;
+    size_t awaited = 0;
+  };
+  std::deque<Piece> aside_;  // before batch_; none unless there is something in flight
+  size_t aside_bytes_ = 0;
   std::string in_flight_;  // given to write()
   size_t unwritten_bytes_ = 0;
-  size_t awaited_in_batch_ = 0, awaited_in_flight_ = 0;  // of those two
+  size_t awaited_in_batch_ = 0, awaited_aside_ = 0, awaited_in_flight_ = 0;  // of those three
   Statistics statistics_;
   std::unique_ptr<runtime::Stream> stream_;  // the first to go
 };

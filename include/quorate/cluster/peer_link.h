@@ -4,10 +4,10 @@
 // flush(), which the owner calls at the end of each loop turn, writes that frame in one piece.
 // While the socket still holds back an earlier write, messages gather for the next frame, which
 // leaves by itself when the socket is free; many are put aside in pieces, since one buffer that
-// grows with a peer that stands still would be copied whole, again and again. A link holds at most queued_bytes_max and one message,
-// and as much again as awaited_bytes_max of what a peer has asked for and waits for: beyond, and as
-// long as the peer does not read, send() says overflow, and what to give up is the owner's
-// decision.
+// grows with a peer that stands still would be copied whole, again and again. A link holds at most
+// queued_bytes_max and one message, and as much again as awaited_bytes_max of what a peer has asked
+// for and waits for: beyond, and as long as the peer does not read, send() says overflow, and what
+// to give up is the owner's decision.
 //
 // on_ready() comes at most once and before any message, on_closed() once, last and on a later turn
 // than what caused it. The link may be destroyed within on_closed() or outside of all calls of its

@@ -10,8 +10,13 @@ def key_name(number):
     return b"key:%012d" % number
 
 
-def set_request(number, value):
-    return b"*3\r\n$3\r\nSET\r\n$16\r\n%b\r\n$%d\r\n%b\r\n" % (key_name(number), len(value), value)
+def tagged_name(tag, number):
+    """As redis-benchmark --cluster does, which puts a tag of one of a node's slots into its keys."""
+    return b"key:{%b}:%012d" % (tag, number)
+
+
+def set_request(key, value):
+    return b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key, len(value), value)
 
 
 def get_request(number):
@@ -26,10 +31,12 @@ def scattered(keys, count):
         yield [i * step % keys for i in range(first, min(first + BATCH, count))]
 
 
-def write(connection, batches, value_of):
+def write(connection, batches, value_of, name_of=key_name):
     """SETs every key of the batches to value_of(number), one pipeline a batch."""
     for numbers in batches:
-        connection.send_raw(b"".join(set_request(number, value_of(number)) for number in numbers))
+        connection.send_raw(
+            b"".join(set_request(name_of(number), value_of(number)) for number in numbers)
+        )
         replies = connection.read_exactly(5 * len(numbers))
         if replies != b"+OK\r\n" * len(numbers):
             raise wire.ProtocolBroken(f"SET answered {replies[:200]!r}")

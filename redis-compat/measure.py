@@ -60,11 +60,11 @@ class Limit:
         return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
 
 
-def fill(server, keys, value_bytes):
+def fill(server, keys, value_bytes, name_of=load.key_name):
     """Writes every key once."""
     value = b"x" * value_bytes
     with server.connect(timeout_s=600) as connection:
-        load.write(connection, load.scattered(keys, keys), lambda _: value)
+        load.write(connection, load.scattered(keys, keys), lambda _: value, name_of)
 
 
 def settle(server, limit_s=10):

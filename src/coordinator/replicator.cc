@@ -12,6 +12,7 @@
 #include "coordinator/change_intake.h"
 #include "coordinator/change_message.h"
 #include "coordinator/early_answers.h"
+#include "coordinator/message_memory.h"
 
 namespace quorate::coordinator {
 namespace {
@@ -22,6 +23,7 @@ using PeerIndex = ReplicationWindow::Peer;
 
 constexpr uint64_t kMessageNumbersMax = uint64_t{1} << 62;  // room to count on
 constexpr unsigned kQuestionsPerPace = 16, kPacesMax = 6;
+constexpr size_t kKeptBytesMax = size_t{4} << 20;
 constexpr size_t kQuestionBytesMax = cluster::kMessageBodyBytesMax - 1024;
 
 // Of a message towards unacknowledged_bytes_max: one or two with the largest values there are must
@@ -49,6 +51,7 @@ Replicator::Replicator(Parts parts, ReplicatorSettings settings)
             recent_.add(change, hash);
             if (promises_ != nullptr) promises_->applied(change, from);
           })),
+      memory_(std::make_unique<MessageMemory>(kKeptBytesMax)),
       first_message_(calls_.life() % kMessageNumbersMax + 1) {
   calls_.serve(kService, [this](const NodeId& from, std::string_view body,
                                 cluster::PeerCalls::Reply reply) { serve(from, body, reply); });
@@ -187,7 +190,7 @@ void Replicator::send(PeerIndex index, uint64_t turn) {
   Sent sent{turn, now, promise, begin_message(peer, turn, promise, counts), false, false};
   peer.changes.finish(sent.body);
   peer.last_turn = turn;
-  if (peer.silent) return;
+  if (peer.silent) return memory_->give_back(std::move(sent.body));
   if (peer.answers->any_in_turn()) peer.answers->left(turn, now);
   peer.sent_bytes += sent.body.size();
   peer.sent_weight += weight_of(sent.body.size());
@@ -210,7 +213,7 @@ std::string Replicator::begin_message(Peer& peer, uint64_t turn, uint64_t promis
                      first_message_ + since};
   }
   message.answers = peer.answers->encoded();
-  std::string body;
+  std::string body = memory_->take();
   encode_head(message, body);
   if (promise != 0) message.relied.swap(peer.relied);  // its memory is kept
   peer.relied.clear();
@@ -272,6 +275,7 @@ void Replicator::acknowledged(PeerIndex index, Sent& sent) {
     up_to = peer.sent.front().turn;
     peer.sent_bytes -= peer.sent.front().body.size();
     peer.sent_weight -= weight_of(peer.sent.front().body.size());
+    memory_->give_back(std::move(peer.sent.front().body));
     peer.sent.pop_front();
   }
   peer.acknowledged_us = loop_.clock().monotonic_us();

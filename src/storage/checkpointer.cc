@@ -26,6 +26,10 @@ constexpr uint64_t kWholeSlotBytes = 4ull << 20;
 constexpr uint64_t kCapacityBytesMax = 4 * kBatchBytes;
 constexpr size_t kSlotsPerSlice = 1024;
 constexpr uint64_t kRetryUs = 1'000'000;
+// Over how much of the journal's growth from one to the next a checkpoint is spread, and over how
+// long at most.
+constexpr uint64_t kSpreadPercent = 75;
+constexpr uint64_t kSpreadUs = 10'000'000;
 constexpr uint64_t kStaleRowsPerCall = 4096;
 
 void note_row_expiry(SlotCounts& counts, Entry* entry, bool expires) {
@@ -151,18 +155,47 @@ void Checkpointer::start(std::function<void()> done) {
   if (running_) {
     again_ = again_ || done != nullptr;
     if (done) done_next_.push_back(std::move(done));
-    return;
+  } else {
+    if (done) done_.push_back(std::move(done));
+    begin();
   }
-  if (done) done_.push_back(std::move(done));
-  begin();
+  hurry_ = true;
+  if (pause_ != nullptr) go_on();
+}
+
+void Checkpointer::end_turn() {
+  if (due()) return begin();
+  if (pause_ != nullptr && !ahead()) go_on();
+}
+
+bool Checkpointer::hurried() const {
+  return hurry_ || store_.dirty_bytes() >= store_.checkpoint_dirty_bytes();
+}
+
+// How long after its begin the checkpoint may be where it is, if nothing is written meanwhile.
+uint64_t Checkpointer::due_after_us() const {
+  return kSpreadUs / 100 * std::min<uint64_t>(taken_bytes_ * 100 / dirty_bytes_, 100);
+}
+
+bool Checkpointer::ahead() const {
+  if (hurried()) return false;
+  const auto written = static_cast<double>(store_.journal().end_position() - journal_start_);
+  const double taken =
+      std::min(static_cast<double>(taken_bytes_) / static_cast<double>(dirty_bytes_), 1.0);
+  if (written >= taken * static_cast<double>(journal_bytes_)) return false;
+  return store_.loop_.clock().monotonic_us() < started_us_ + due_after_us();
 }
 
 void Checkpointer::begin() {
   running_ = true;
+  hurry_ = false;
   generation_ = (generation_ + 1) % Entry::kGenerations;
   journal_start_ = store_.journal().end_position();
   started_us_ = store_.loop_.clock().monotonic_us();
   store_.statistics_.checkpoint_rows_last = 0;
+  dirty_bytes_ = std::max<uint64_t>(store_.dirty_bytes(), 1);
+  taken_bytes_ = 0;
+  journal_bytes_ = store_.checkpoint_journal_bytes() / 100 * kSpreadPercent;
   slot_ = store_.shape().shard;
   committed_slot_ = 0;
   db_ = 0;
@@ -272,7 +305,7 @@ bool Checkpointer::is_small(uint16_t slot) const {
 bool Checkpointer::walk_database(uint16_t slot, uint16_t db, size_t& budget) {
   std::vector<Entry*> group;  // the entries of one hash
   uint64_t group_hash = 0;
-  const bool complete = store_.table_.visit_slot(db, slot, hash_, [&](uint64_t hash, Entry* entry) {
+  const auto take = [&](uint64_t hash, Entry* entry) {
     if (!group.empty() && hash != group_hash) {
       take_group(slot, db, group_hash, group);
       group.clear();
@@ -287,9 +320,25 @@ bool Checkpointer::walk_database(uint16_t slot, uint16_t db, size_t& budget) {
     if (!whole_ && budget % kEntriesPerLook == 0 && store_.loop_.turn_us() > slice_until_us_)
       budget = 0;
     return true;
+  };
+  // Entries on their way from memory.
+  boost::container::static_vector<std::pair<uint64_t, Entry*>, kEntriesPerLook> coming;
+  const auto take_all = [&] {
+    for (const auto& [hash, entry] : coming) {
+      if (!take(hash, entry)) return false;
+    }
+    coming.clear();
+    return true;
+  };
+  const bool visited = store_.table_.visit_slot(db, slot, hash_, [&](uint64_t hash, Entry* entry) {
+    if (coming.size() == coming.capacity() && !take_all()) return false;
+    if (!whole_) prefetch_lines(entry, kEntryLines);  // else touch_slot() has
+    coming.emplace_back(hash, entry);
+    return true;
   });
-  if (complete && !group.empty()) take_group(slot, db, group_hash, group);
-  return complete;
+  if (!visited || !take_all()) return false;
+  if (!group.empty()) take_group(slot, db, group_hash, group);
+  return true;
 }
 
 void Checkpointer::take_group(uint16_t slot, uint16_t db, uint64_t hash,
@@ -302,7 +351,9 @@ void Checkpointer::take_group(uint16_t slot, uint16_t db, uint64_t hash,
   Batch::Row row{{slot, db, hash}, batch_->bytes.size(), 0};
   for (Entry* entry : group) {
     if (entry->dirty()) {
+      const uint64_t dirty_bytes = store_.dirty_bytes();
       store_.unmark_dirty(counts, entry);
+      taken_bytes_ += dirty_bytes - store_.dirty_bytes();
       entry->set_generation(generation_);
     }
     const bool tombstone = entry->form() == Form::tombstone;
@@ -397,7 +448,13 @@ void Checkpointer::committed(runtime::Status status) {
 }
 
 void Checkpointer::go_on() {
+  const auto rest = std::move(pause_);  // which may be calling
   if (batch_->last) return finish();
+  if (ahead()) {
+    const uint64_t passed_us = store_.loop_.clock().monotonic_us() - started_us_;
+    pause_ = store_.loop_.start_timer(due_after_us() - passed_us, 0, [this] { go_on(); });
+    return;
+  }
   batch_->clear();
   slice();
 }
@@ -436,7 +493,7 @@ void Checkpointer::finish() {
   store_.journal().remove_before(journal_start_);
   if (store_.on_checkpoint_) store_.on_checkpoint_();
   for (auto& done : std::exchange(done_, std::exchange(done_next_, {}))) done();
-  if (std::exchange(again_, false) && !running_) begin();
+  if (std::exchange(again_, false) && !running_) start(nullptr);
 }
 
 }  // namespace quorate::storage

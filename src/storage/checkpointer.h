@@ -28,7 +28,11 @@ class Checkpointer {
   ~Checkpointer();
 
   bool due() const;
+  // `done` is called when all that is dirty now is committed. Somebody waits for it: it does not
+  // rest, nor does the one under way.
   void start(std::function<void()> done);
+  // Starts what is due, and goes on after a rest.
+  void end_turn();
   bool running() const { return running_; }
   bool failing() const { return failing_; }
   // Whether the entry's row is certain to be on disk as the entry says it.
@@ -54,17 +58,21 @@ class Checkpointer {
   void transact();
   void committed(runtime::Status status);
   void forget_tombstones();
+  bool hurried() const;
+  uint64_t due_after_us() const;
+  bool ahead() const;
   void go_on();
   void finish();
 
   ShardStore& store_;
   runtime::Executor& thread_;
   std::shared_ptr<Batch> batch_;  // shared with the transaction on the other thread
-  std::unique_ptr<runtime::Timer> retry_;
+  std::unique_ptr<runtime::Timer> retry_, pause_;
   std::vector<std::function<void()>> done_, done_next_;
 
   bool running_ = false;
   bool again_ = false;
+  bool hurry_ = false;
   bool failing_ = false;
   bool waiting_for_sync_ = false;
   unsigned generation_ = 0;
@@ -72,6 +80,9 @@ class Checkpointer {
   uint64_t started_us_ = 0;
   uint64_t memory_bytes_ = 0;
   unsigned committed_slot_ = 0;
+  uint64_t dirty_bytes_ = 1;    // when the walk began
+  uint64_t taken_bytes_ = 0;    // of them, and of what became dirty before the walk came to it
+  uint64_t journal_bytes_ = 0;  // that the checkpoint is spread over
 
   // The walk.
   unsigned slot_ = 0;

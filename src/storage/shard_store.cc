@@ -346,7 +346,7 @@ runtime::Status ShardStore::end_turn() {
   // Whoever began to wait in this turn may wait for what has only now been written.
   if (!sync_waiters_.empty()) journal_->request_sync();
   residency_->end_turn();
-  if (checkpointer_->due()) checkpointer_->start(nullptr);
+  checkpointer_->end_turn();
   if (freeing_) free_some_removed();
   return written;
 }

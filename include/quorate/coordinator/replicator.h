@@ -107,6 +107,7 @@ class Promises {
 };
 
 class ChangeIntake;
+class MessageMemory;
 class EarlyAnswers;
 class KeptMessages;
 struct MessagePlace;
@@ -315,6 +316,7 @@ class Replicator final : public storage::ChangeObserver,
   const ReplicatorSettings settings_;
   const KeyDigests digests_;
   std::unique_ptr<ChangeIntake> intake_;
+  std::unique_ptr<MessageMemory> memory_;  // of messages that were acknowledged
   repair::RecentDots recent_{settings_.recent_dots};
   Expected expected_;
   uint64_t rounds_ = 0;

@@ -139,6 +139,7 @@ def run(arguments, directory):
                     f"--clients={arguments.clients}",
                     f"--keys={arguments.keys}",
                     f"--seconds={arguments.seconds}",
+                    "--keep",  # nobody has written yet
                 ]
             )
         if code != 0:

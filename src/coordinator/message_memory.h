@@ -2,8 +2,8 @@
 //
 // A message of a turn takes some tens or hundreds of KiB, and lives for a round trip. Memory of
 // that size that is given back to the allocator is soon given back to the kernel, and costs a fault
-// for each of its pages when it is wanted again: under a pipelined load a seventh of a shard's time.
-// What was given back last is taken first: it is likely to be in the cache. Thread: one.
+// for each of its pages when it is wanted again: under a pipelined load a seventh of a shard's
+// time. What was given back last is taken first: it is likely to be in the cache. Thread: one.
 #pragma once
 
 #include <cstddef>

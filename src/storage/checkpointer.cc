@@ -11,7 +11,6 @@
 namespace quorate::storage {
 namespace {
 
-constexpr uint64_t kBatchBytes = 4ull << 20;
 // LMDB copies each page it changes into memory until the commit, and keeps that memory: small
 // transactions keep the process small (ARCHITECTURE.md has the measurement).
 constexpr uint64_t kTransactionBytes = 8ull << 20;
@@ -23,7 +22,7 @@ constexpr int kEntryLines = 4;  // header, key and a payload of a hundred bytes,
 // By how much a slot that is taken in one turn may exceed a batch.
 constexpr uint64_t kWholeSlotBytes = 4ull << 20;
 // What a batch keeps for the next one.
-constexpr uint64_t kCapacityBytesMax = 4 * kBatchBytes;
+constexpr uint64_t kCapacityBytesMax = 16ull << 20;
 constexpr size_t kSlotsPerSlice = 1024;
 constexpr uint64_t kRetryUs = 1'000'000;
 // Over how much of the journal's growth from one to the next a checkpoint is spread, and over how
@@ -77,7 +76,6 @@ struct Checkpointer::Batch {
   uint64_t memory_bytes() const {
     return bytes.size() + rows.size() * sizeof(Row) + removed.size() * sizeof(Removed);
   }
-  bool full() const { return memory_bytes() >= kBatchBytes; }
   // For the next one, which is about as large: fresh memory costs a fault for each of its pages.
   void clear();
   // One or several transactions, none of which parts a slot's rows from its records. May be
@@ -207,6 +205,10 @@ void Checkpointer::begin() {
   store_.loop_.post([this] { slice(); });
 }
 
+bool Checkpointer::full() const {
+  return batch_->memory_bytes() >= store_.settings_.checkpoint_batch_bytes;
+}
+
 void Checkpointer::slice() {
   size_t budget = kEntriesPerSlice;
   slice_until_us_ = store_.loop_.turn_us() + kSliceUs;
@@ -218,9 +220,9 @@ void Checkpointer::slice() {
     if (!touch_slot(static_cast<uint16_t>(slot_))) break;
     if (!walk_slot(static_cast<uint16_t>(slot_), budget)) break;
     next_slot();
-    if (batch_->full()) return send();
+    if (full()) return send();
   }
-  if (batch_->full()) return send();
+  if (full()) return send();
   store_.loop_.post([this] { slice(); });
 }
 
@@ -309,7 +311,8 @@ bool Checkpointer::walk_database(uint16_t slot, uint16_t db, size_t& budget) {
     if (!group.empty() && hash != group_hash) {
       take_group(slot, db, group_hash, group);
       group.clear();
-      if ((budget == 0 && !whole_) || batch_->memory_bytes() >= kBatchBytes + kWholeSlotBytes) {
+      if ((budget == 0 && !whole_) ||
+          batch_->memory_bytes() >= store_.settings_.checkpoint_batch_bytes + kWholeSlotBytes) {
         hash_ = hash;
         return false;
       }

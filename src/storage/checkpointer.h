@@ -45,6 +45,7 @@ class Checkpointer {
   struct Batch;
 
   void begin();
+  bool full() const;
   void slice();
   bool touch_slot(uint16_t slot);
   bool walk_slot(uint16_t slot, size_t& budget);

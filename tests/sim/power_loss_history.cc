@@ -18,8 +18,9 @@ constexpr size_t kKeysPerCommandMax = 6;
 
 }  // namespace
 
-PowerLossHistory::PowerLossHistory(uint64_t seed)
+PowerLossHistory::PowerLossHistory(uint64_t seed, Batches batches)
     : seed_(seed),
+      batches_(batches),
       random_(runtime::make_seeded_random(seed * 11 + 3)),
       world_(seed * 11 + 4),
       node_(world_, seed) {
@@ -74,6 +75,8 @@ void PowerLossHistory::draw_options() {
   options_.store.checkpoint_growth_percent = 0;
   if (chance(50)) options_.store.checkpoint_whole_slot_keys = 0;
   options_.store.checkpoint_bytes_min = uint64_t{4} << (10 + below(8));
+  if (batches_ == Batches::mixed && chance(50))
+    options_.store.checkpoint_batch_bytes = uint64_t{64} << below(10);
 }
 
 // Recovers, sometimes only after further crashes on the way.

@@ -27,7 +27,9 @@ namespace quorate::sim {
 
 class PowerLossHistory {
  public:
-  explicit PowerLossHistory(uint64_t seed);
+  // What a checkpoint commits at once: all it has, in most histories, or in some of them little.
+  enum class Batches : uint8_t { large, mixed };
+  explicit PowerLossHistory(uint64_t seed, Batches batches = Batches::mixed);
 
   // What went wrong; empty: nothing.
   std::string run();
@@ -85,6 +87,7 @@ class PowerLossHistory {
   void check_contents();
 
   const uint64_t seed_;
+  const Batches batches_;
   std::unique_ptr<runtime::Random> random_;
   SimWorld world_;
   SimNode node_;

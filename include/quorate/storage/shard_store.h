@@ -67,6 +67,8 @@ struct StoreSettings {
   // Up to this size a checkpoint takes a slot in one turn, which saves it exactly as its clock
   // says: recovery then need not read its rows.
   uint32_t checkpoint_whole_slot_keys = 1024;
+  // Of rows that a checkpoint gathers before it has them committed.
+  uint64_t checkpoint_batch_bytes = 4ull << 20;
 };
 
 struct StoreStatistics {

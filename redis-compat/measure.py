@@ -67,7 +67,7 @@ def fill(server, keys, value_bytes, name_of=load.key_name):
         load.write(connection, load.scattered(keys, keys), lambda _: value, name_of)
 
 
-def settle(server, limit_s=10):
+def settle(server, limit_s=20):
     """Waits until the server has finished the work that requests left behind (checkpoint, journal
     rewrite)."""
     deadline = time.monotonic() + limit_s
@@ -75,9 +75,21 @@ def settle(server, limit_s=10):
     while time.monotonic() < deadline:
         time.sleep(0.2)
         now = server.cpu_s()
-        if now - before <= 0.02:
+        if now - before <= 0.02 and not saves(server):
             return
         before = now
+
+
+def saves(server):
+    """Whether a checkpoint or a rewrite is under way, which may rest for a while."""
+    for node in getattr(server, "nodes", [server]):
+        persistence = node.info("persistence")
+        if "1" in (
+            persistence.get("checkpoint_in_progress"),
+            persistence.get("aof_rewrite_in_progress"),
+        ):
+            return True
+    return False
 
 
 def benchmark(server, case, requests, arguments, pinned=True):

@@ -42,11 +42,11 @@ class ClusterCase(compat_case.ServerCase):
         for _ in range(ATTEMPTS):
             health = self.changes_of_health()
             self.server.wait_until_agreed()
-            self.find_nodes()
             before = self.forwarded()
             try:
+                self.find_nodes()
                 run()
-            except redis.RedisError:
+            except (redis.RedisError, redis.exceptions.RedisClusterException):
                 if self.changes_of_health() == health:
                     raise
             forwarded = self.forwarded() - before

@@ -16,7 +16,7 @@ namespace quorate::coordinator {
 class MessageMemory {
  public:
   // Beyond that, in bytes of capacity, memory goes to the allocator.
-  explicit MessageMemory(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  explicit MessageMemory(std::size_t bytes_max = std::size_t{4} << 20) : bytes_max_(bytes_max) {}
 
   // Empty, with the capacity of some former one.
   [[nodiscard]] std::string take() {
@@ -32,9 +32,19 @@ class MessageMemory {
     used.clear();
     kept_.push_back(std::move(used));
   }
+  // Does not leave a short message much more memory than it needs: it may stay, for a replica that
+  // does not answer, and what stays is counted by its size.
+  void fit(std::string& message) {
+    if (message.capacity() <= 2 * message.size() + kSlackBytes) return;
+    std::string exact(message);
+    message.swap(exact);
+    give_back(std::move(exact));
+  }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:
+  static constexpr std::size_t kSlackBytes = 4096;
+
   std::size_t bytes_max_;
   std::size_t bytes_ = 0;  // capacity of all that is kept
   std::vector<std::string> kept_;

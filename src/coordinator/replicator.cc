@@ -23,7 +23,6 @@ using PeerIndex = ReplicationWindow::Peer;
 
 constexpr uint64_t kMessageNumbersMax = uint64_t{1} << 62;  // room to count on
 constexpr unsigned kQuestionsPerPace = 16, kPacesMax = 6;
-constexpr size_t kKeptBytesMax = size_t{4} << 20;
 constexpr size_t kQuestionBytesMax = cluster::kMessageBodyBytesMax - 1024;
 
 // Of a message towards unacknowledged_bytes_max: one or two with the largest values there are must
@@ -51,7 +50,7 @@ Replicator::Replicator(Parts parts, ReplicatorSettings settings)
             recent_.add(change, hash);
             if (promises_ != nullptr) promises_->applied(change, from);
           })),
-      memory_(std::make_unique<MessageMemory>(kKeptBytesMax)),
+      memory_(std::make_unique<MessageMemory>()),
       first_message_(calls_.life() % kMessageNumbersMax + 1) {
   calls_.serve(kService, [this](const NodeId& from, std::string_view body,
                                 cluster::PeerCalls::Reply reply) { serve(from, body, reply); });
@@ -189,6 +188,7 @@ void Replicator::send(PeerIndex index, uint64_t turn) {
   const uint64_t now = loop_.clock().monotonic_us();
   Sent sent{turn, now, promise, begin_message(peer, turn, promise, counts), false, false};
   peer.changes.finish(sent.body);
+  memory_->fit(sent.body);
   peer.last_turn = turn;
   if (peer.silent) return memory_->give_back(std::move(sent.body));
   if (peer.answers->any_in_turn()) peer.answers->left(turn, now);

@@ -96,12 +96,16 @@ void save_command(CommandContext& context) {
       });
 }
 
-// A checkpoint that began by itself counts as a save under way: it is one.
+// A checkpoint that began by itself counts as a save under way: it is one, and now it is waited for.
 void bgsave_command(CommandContext& context) {
   const bool schedule = context.args.size() == 2 && same_name(context.args[1], "SCHEDULE");
   if (context.args.size() > 1 && !schedule) return context.reply.error(kSyntaxError);
   context.engine.on_every_shard<bool>(
-      [](ShardEngine& engine) { return engine.store().checkpoint_running(); },
+      [](ShardEngine& engine) {
+        const bool running = engine.store().checkpoint_running();
+        if (running) engine.store().checkpoint(nullptr);
+        return running;
+      },
       [schedule, &engine = context.engine,
        finish = std::make_shared<Finish>(context.defer())](const Shards& running) {
         const bool busy = std::ranges::find(running, true) != running.end();

@@ -163,11 +163,14 @@ void Checkpointer::start(std::function<void()> done) {
 
 void Checkpointer::end_turn() {
   if (due()) return begin();
-  if (pause_ != nullptr && !ahead()) go_on();
+  if (pause_ == nullptr || ahead()) return;
+  pause_.reset();
+  store_.loop_.post([this] { go_on(); });  // after this turn's replies
 }
 
 bool Checkpointer::hurried() const {
-  return hurry_ || store_.dirty_bytes() >= store_.checkpoint_dirty_bytes();
+  return hurry_ || store_.dirty_bytes() >= store_.checkpoint_dirty_bytes() ||
+         !store_.journal().accepts_writes();  // until segments go
 }
 
 // How long after its begin the checkpoint may be where it is, if nothing is written meanwhile.
@@ -453,12 +456,13 @@ void Checkpointer::committed(runtime::Status status) {
 void Checkpointer::go_on() {
   const auto rest = std::move(pause_);  // which may be calling
   if (batch_->last) return finish();
+  batch_->clear();
+  memory_bytes_ = 0;
   if (ahead()) {
     const uint64_t passed_us = store_.loop_.clock().monotonic_us() - started_us_;
     pause_ = store_.loop_.start_timer(due_after_us() - passed_us, 0, [this] { go_on(); });
     return;
   }
-  batch_->clear();
   slice();
 }
 

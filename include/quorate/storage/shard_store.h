@@ -275,7 +275,7 @@ class ShardStore {
   runtime::Status end_turn();
   void start_background();  // expiry, warming, checkpoint triggers; after recovery
   // Takes a checkpoint of everything changed so far; `done` is called when it is committed. Calls
-  // that come while one is under way share the next.
+  // that come while one is under way share the next; without `done` the one under way will do.
   void checkpoint(std::function<void()> done);
   // Called after each checkpoint.
   void on_checkpoint(std::function<void()> callback) { on_checkpoint_ = std::move(callback); }

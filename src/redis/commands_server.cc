@@ -96,7 +96,8 @@ void save_command(CommandContext& context) {
       });
 }
 
-// A checkpoint that began by itself counts as a save under way: it is one, and now it is waited for.
+// A checkpoint that began by itself counts as a save under way: it is one, and now it is waited
+// for.
 void bgsave_command(CommandContext& context) {
   const bool schedule = context.args.size() == 2 && same_name(context.args[1], "SCHEDULE");
   if (context.args.size() > 1 && !schedule) return context.reply.error(kSyntaxError);

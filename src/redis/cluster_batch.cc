@@ -121,18 +121,22 @@ void ClusterBatch::finish(size_t i, std::string_view reply) {
   }
 }
 
-void ClusterBatch::try_again(size_t i, std::string_view reply) {
-  if (home_.loop().clock().monotonic_us() + kRetryUs > deadline_us_) {
-    return finish(i, reply);
-  }
-  refused_.push_back(i);
-}
+void ClusterBatch::try_again(size_t i, std::string_view reply) { refused_.push_back({i, reply}); }
 
 void ClusterBatch::send_refused() {
   if (refused_.empty()) return;
-  home_.run_after(kRetryUs, [self = shared_from_this(), items = std::exchange(refused_, {})] {
-    self->send_again(items);
-  });
+  const uint64_t now = home_.loop().clock().monotonic_us();
+  // Large answers that come one after the other may take long in all.
+  if (refused_.size() < items_.size()) deadline_us_ = now + kTimeoutUs;
+  const std::vector<Refused> refused = std::exchange(refused_, {});
+  if (now + kRetryUs > deadline_us_) {
+    for (const auto& [item, reply] : refused) finish(item, reply);
+    return;
+  }
+  std::vector<size_t> items;
+  for (const Refused& of : refused) items.push_back(of.item);
+  home_.run_after(
+      kRetryUs, [self = shared_from_this(), items = std::move(items)] { self->send_again(items); });
 }
 
 void ClusterBatch::send_again(const std::vector<size_t>& items) {

@@ -2,13 +2,15 @@
 // a shard of this node, or another node.
 //
 // What comes back as refused, because the cluster has changed meanwhile, or certainly never arrived
-// is sent where it belongs now, again and again until its deadline; what one answer refused goes
-// together, so that requests for one key stay in their order. A change that may have arrived is
-// never sent twice: its reply is -UNCERTAIN. Thread: the connection's shard.
+// is sent where it belongs now, again and again until its deadline, which is put off as long as
+// others of the batch are answered; what one answer refused goes together, so that requests for one
+// key stay in their order. A change that may have arrived is never sent twice: its reply is
+// -UNCERTAIN. Thread: the connection's shard.
 #pragma once
 
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "quorate/cluster/peer_calls.h"
@@ -72,6 +74,12 @@ class ClusterBatch : public std::enable_shared_from_this<ClusterBatch> {
     std::shared_ptr<ReplySink> sink;
   };
 
+  // To be sent again, or answered with what refused it.
+  struct Refused {
+    size_t item = 0;
+    std::string_view reply;
+  };
+
   void send_to_shard();
   void send_to_node();
   static void ask(std::shared_ptr<ClusterBatch> batch);
@@ -89,10 +97,10 @@ class ClusterBatch : public std::enable_shared_from_this<ClusterBatch> {
   ShardEngine& home_;
   const std::shared_ptr<Session> session_;
   const Destination to_;
-  const uint64_t deadline_us_;
+  uint64_t deadline_us_;
   std::shared_ptr<BatchRun> run_;  // not while it runs; of another node only the requests
   std::vector<Item> items_;
-  std::vector<size_t> refused_;  // items that are to be sent again
+  std::vector<Refused> refused_;  // while an answer is looked at
 };
 
 }  // namespace quorate::redis

@@ -160,11 +160,18 @@ class Connection:
 
     def read_exactly(self, count):
         """`count` raw bytes: the fast way when the expected reply is known byte for byte."""
-        while len(self._buffer) < count:
-            self._fill()
-        data = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return data
+        data = bytearray(count)
+        have = min(count, len(self._buffer))
+        data[:have] = self._buffer[:have]
+        del self._buffer[:have]
+        # Straight to its place: a value of many megabytes comes in small pieces.
+        with memoryview(data) as place:
+            while have < count:
+                received = self.socket.recv_into(place[have:])
+                if received == 0:
+                    raise ConnectionResetError("the server closed the connection")
+                have += received
+        return bytes(data)
 
     def read_until(self, ending):
         """Raw bytes up to `ending`, which must be the last thing the server sends; returned without

@@ -134,6 +134,7 @@ void ClusterBatch::send_refused() {
     return;
   }
   std::vector<size_t> items;
+  items.reserve(refused.size());
   for (const Refused& of : refused) items.push_back(of.item);
   home_.run_after(
       kRetryUs, [self = shared_from_this(), items = std::move(items)] { self->send_again(items); });

@@ -158,12 +158,16 @@ void Checkpointer::start(std::function<void()> done) {
     begin();
   }
   hurry_ = true;
-  if (pause_ != nullptr) go_on();
+  end_rest();
 }
 
 void Checkpointer::end_turn() {
   if (due()) return begin();
-  if (pause_ == nullptr || ahead()) return;
+  if (pause_ != nullptr && !ahead()) end_rest();
+}
+
+void Checkpointer::end_rest() {
+  if (pause_ == nullptr) return;
   pause_.reset();
   store_.loop_.post([this] { go_on(); });  // after this turn's replies
 }

@@ -62,6 +62,7 @@ class Checkpointer {
   bool hurried() const;
   uint64_t due_after_us() const;
   bool ahead() const;
+  void end_rest();
   void go_on();
   void finish();
 

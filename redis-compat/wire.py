@@ -173,6 +173,14 @@ class Connection:
                 have += received
         return bytes(data)
 
+    def read_line(self):
+        """Up to the end of the line, with it."""
+        while (end := self._buffer.find(b"\n") + 1) == 0:
+            self._fill()
+        line = bytes(self._buffer[:end])
+        del self._buffer[:end]
+        return line
+
     def read_until(self, ending):
         """Raw bytes up to `ending`, which must be the last thing the server sends; returned without
         it."""

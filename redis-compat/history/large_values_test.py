@@ -43,7 +43,8 @@ class Checks:
         if began == header:
             self.equal(what, connection.read_exactly(len(wanted) + 2), wanted + b"\r\n")
         else:
-            raise wire.ProtocolBroken(f"{what}: {began!r}")
+            rest = b"" if began.endswith(b"\n") else connection.read_line()
+            raise wire.ProtocolBroken(f"{what}: {began + rest!r}")
 
 
 def through_every_node(nodes, checks, megabytes):
@@ -114,6 +115,15 @@ def missed(servers, checks, megabytes):
             checks.equal(f"GET missed:{number}", got, value_of(number, megabytes))
 
 
+def run(servers, checks, megabytes):
+    through_every_node(servers.nodes, checks, megabytes)
+    pipelined(servers.nodes, checks, max(1, megabytes // 10))
+    burst(servers.nodes, checks, max(1, megabytes // 30))
+    fell_behind = sum("gets no more changes" in node.log() for node in servers.nodes)
+    checks.equal("nodes that let another one fall behind", fell_behind, 0)
+    missed(servers, checks, megabytes)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -124,12 +134,10 @@ def main():
     arguments = parser.parse_args()
     checks = Checks()
     with cluster.start_server(arguments) as servers:
-        through_every_node(servers.nodes, checks, arguments.megabytes)
-        pipelined(servers.nodes, checks, max(1, arguments.megabytes // 10))
-        burst(servers.nodes, checks, max(1, arguments.megabytes // 30))
-        fell_behind = sum("gets no more changes" in node.log() for node in servers.nodes)
-        checks.equal("nodes that let another one fall behind", fell_behind, 0)
-        missed(servers, checks, arguments.megabytes)
+        try:
+            run(servers, checks, arguments.megabytes)
+        except (OSError, wire.ProtocolBroken) as error:
+            checks.failures.append(f"{error!r}\n{servers.log_tail()}")
         if not servers.running():
             checks.failures.append(f"a node ended\n{servers.log_tail()}")
     for failure in checks.failures[:20]:

@@ -112,10 +112,11 @@ void PeerCalls::give_up_late_ones() {
   std::vector<uint64_t> late;
   uint64_t next_us = UINT64_MAX;
   for (const auto& [id, open] : open_) {
-    if (open.deadline_us <= now) {
+    const uint64_t deadline_us = std::max(open.deadline_us, put_off_until_us(open));
+    if (deadline_us <= now) {
       late.push_back(id);
     } else {
-      next_us = std::min(next_us, open.deadline_us);
+      next_us = std::min(next_us, deadline_us);
     }
   }
   watched_us_ = UINT64_MAX;
@@ -124,22 +125,37 @@ void PeerCalls::give_up_late_ones() {
   for (const uint64_t id : late) finish(id, std::unexpected(CallFailure::no_answer));
 }
 
+// Large answers that come together at a slow node take their time, and are not worth less for it.
+uint64_t PeerCalls::put_off_until_us(const Open& open) const {
+  const Asked& asked = asked_.at(open.to);
+  if (!asked.delivers_us) return 0;
+  return std::min(*asked.delivers_us + kDeliveryPauseUs,
+                  open.deadline_us + Patience::travel_us(kMessageBodyBytesMax));
+}
+
 void PeerCalls::watch_silence() {
   constexpr uint64_t kLookUs = kSilenceUs / 4;
   if (silence_ != nullptr) return;
   silence_ = loop_.start_timer(kLookUs, 0, [this] {
     const auto timer = std::move(silence_);
-    find_silent_ones();
+    look_at_nodes();
     if (!open_.empty()) watch_silence();
   });
 }
 
-void PeerCalls::find_silent_ones() {
+void PeerCalls::look_at_nodes() {
   const uint64_t now = loop_.clock().monotonic_us();
   std::vector<NodeId> silent;
-  for (const auto& [node, asked] : asked_) {
+  for (auto& [node, asked] : asked_) {
+    if (asked.open == 0) continue;
+    const uint64_t bytes = links_.large_frame_bytes(node);
+    if (bytes > asked.large_frame_bytes) {
+      asked.heard_us = now;
+      asked.delivers_us = now;
+    }
+    asked.large_frame_bytes = bytes;
     const uint64_t since_us = std::max(asked.heard_us, asked.waiting_us);
-    if (asked.open != 0 && now >= since_us + kSilenceUs) silent.push_back(node);
+    if (now >= since_us + kSilenceUs) silent.push_back(node);
   }
   for (const NodeId& node : silent) directory_.on_silent(node);
 }

@@ -128,6 +128,9 @@ bool FrameReader::whole_frame(std::string_view& frame) {
     return false;
   }
   const size_t frame_bytes = kFrameHeaderBytes + payload_bytes;
+  if (frame_bytes >= kLargeFrameBytes) {
+    large_frame_bytes_ += std::min(frame_bytes - partial_.size(), input_.size());
+  }
   if (partial_.empty() && input_.size() >= frame_bytes) {
     frame = input_.substr(0, frame_bytes);
     input_.remove_prefix(frame_bytes);

@@ -66,6 +66,16 @@ size_t PeerLinks::queued_bytes(const NodeId& node) const {
   return at == routes_.end() || at->second.link == nullptr ? 0 : at->second.link->queued_bytes();
 }
 
+uint64_t PeerLinks::large_frame_bytes(const NodeId& node) const {
+  uint64_t bytes = 0;
+  for (const Held& held : links_) {
+    if (held.link->ready() && held.link->peer().node == node) {
+      bytes += held.link->large_frame_bytes();
+    }
+  }
+  return bytes;
+}
+
 bool PeerLinks::send(const NodeId& to, uint8_t type, std::string_view head, std::string_view rest,
                      Need need) {
   Route* const route = connect(to);

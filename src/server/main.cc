@@ -9,10 +9,12 @@
 #include "quorate/server/log.h"
 #include "quorate/server/node.h"
 
-// jemalloc: give freed pages back after a second, and not on the thread that freed them.
+// jemalloc: give freed pages back after ten seconds, as in Redis, and not on the thread that freed
+// them; those of large values, too, for which fresh pages cost more than copying them.
 extern "C" {
 extern const char* malloc_conf;
-const char* malloc_conf = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0";
+const char* malloc_conf =
+    "background_thread:true,dirty_decay_ms:10000,muzzy_decay_ms:0,oversize_threshold:0";
 }
 
 int main(int argc, char** argv) {

@@ -169,6 +169,68 @@ TEST_F(PeerCallsTest, AnAnswerMayComeByAnotherWay) {
   EXPECT_EQ(one.calls->open_calls(), 0U);
 }
 
+// 256 KiB a tenth of a second: four seconds for each.
+class SlowPeerCallsTest : public PeerCallsTest {
+ protected:
+  static constexpr size_t kLarge = size_t{10} << 20;
+
+  SlowPeerCallsTest() {
+    network_.set_delay(2, {kSecond / 20, kSecond / 20});
+    add(1).ask(2, kEcho, "connect");
+    add(2).ask(1, kEcho, "connect");
+    world_.run_for(kSecond);
+    hosts_[1]->results.clear();
+  }
+  void answer_largely(size_t question) {
+    CallingHost& two = *hosts_[2];
+    two.loop->post([&two, question] { two.held[question](std::string(kLarge, 'x')); });
+  }
+};
+
+TEST_F(SlowPeerCallsTest, AnswersThatComeLongAfterTheDeadlineAreWaitedFor) {
+  CallingHost& one = *hosts_[1];
+  one.ask(2, kLater, "a");
+  one.ask(2, kLater, "b");
+  world_.run_for(kSecond / 4);
+  answer_largely(0);
+  answer_largely(1);
+  world_.run_for(3 * kSecond);
+  EXPECT_THAT(one.results, ElementsAre());
+  EXPECT_EQ(one.silences, 0);
+  world_.run_for(7 * kSecond);
+  EXPECT_THAT(one.results, ElementsAre("a: " + std::string(kLarge, 'x'),  //
+                                       "b: " + std::string(kLarge, 'x')));
+}
+
+TEST_F(SlowPeerCallsTest, AnswersThatStopComingAreNot) {
+  CallingHost& one = *hosts_[1];
+  one.ask(2, kLater, "a");
+  world_.run_for(kSecond / 2);
+  answer_largely(0);
+  world_.run_for(2 * kSecond);
+  network_.part({1}, {2});
+  world_.run_for(PeerCalls::kDeliveryPauseUs / 2);
+  EXPECT_THAT(one.results, ElementsAre());
+  world_.run_for(PeerCalls::kDeliveryPauseUs);
+  EXPECT_THAT(one.results, ElementsAre("a: no answer"));
+  EXPECT_GT(one.silences, 0);
+}
+
+TEST_F(SlowPeerCallsTest, WhatIsNeverAnsweredEndsThoughOthersAreAlways) {
+  CallingHost& one = *hosts_[1];
+  one.ask(2, kSilent, "lost", 2 * kSecond);
+  const uint64_t most_s = Patience::travel_us(kMessageBodyBytesMax) / kSecond + 2;
+  for (size_t i = 0; i < most_s; ++i) {
+    one.ask(2, kLater, std::to_string(i), 1000 * kSecond);
+    world_.run_for(kSecond);
+    answer_largely(i);
+    ASSERT_THAT(one.results, testing::Not(testing::Contains("lost: no answer"))) << i;
+  }
+  world_.run_for(2 * kSecond);
+  EXPECT_THAT(one.results, testing::Contains("lost: no answer"));
+  EXPECT_GT(one.results.size(), 10U);
+}
+
 TEST_F(PeerCallsTest, ItIsToldOfWhoLeavesQuestionsWaitingAndSaysNothing) {
   CallingHost& one = add(1);
   CallingHost& two = add(2);

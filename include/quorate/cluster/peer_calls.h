@@ -48,7 +48,9 @@ class PeerDirectory {
   virtual void on_silent(const object::NodeId& /*node*/) {}
 };
 
-// How long a question waits, and as long again as its bytes take at kSlowestBytesPerUs.
+// How long a question waits, and as long again as its bytes take at kSlowestBytesPerUs. While large
+// messages of the node that was asked keep coming, the answer may be one of them or stand behind
+// them: then as long again as the largest message takes, at most.
 struct Patience {
   static constexpr uint64_t kSlowestBytesPerUs = 16;
   static uint64_t travel_us(size_t bytes) { return bytes / kSlowestBytesPerUs; }
@@ -69,6 +71,8 @@ struct Patience {
 class PeerCalls final : private PeerLinksOwner {
  public:
   static constexpr uint64_t kSilenceUs = 400'000;
+  // Large messages of a node that has sent nothing of them for so long do not keep coming.
+  static constexpr uint64_t kDeliveryPauseUs = 1'000'000;
 
   struct Parts {
     runtime::Loop& loop;
@@ -165,7 +169,8 @@ class PeerCalls final : private PeerLinksOwner {
   void give_up_late_ones();
   void watch(uint64_t deadline_us);
   void watch_silence();
-  void find_silent_ones();
+  void look_at_nodes();
+  uint64_t put_off_until_us(const Open& open) const;
 
   runtime::Loop& loop_;
   PeerDirectory& directory_;
@@ -179,6 +184,8 @@ class PeerCalls final : private PeerLinksOwner {
     uint64_t heard_us = 0;    // the last message
     uint64_t waiting_us = 0;  // since when there are open ones, if there are
     size_t open = 0;
+    uint64_t large_frame_bytes = 0;       // at the last look
+    std::optional<uint64_t> delivers_us;  // when there were last more of them
   };
   boost::unordered_flat_map<object::NodeId, Asked, NodeIdHash> asked_;
   std::unique_ptr<runtime::Timer> silence_;  // while there are open ones

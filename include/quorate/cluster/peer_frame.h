@@ -100,6 +100,9 @@ class FrameReader {
   [[nodiscard]] uint64_t frames() const { return frames_; }  // intact ones so far
   // What is kept of a frame of which more is to come.
   [[nodiscard]] size_t held_bytes() const { return partial_.capacity(); }
+  // So far, of frames that long, also of one of which more is to come.
+  [[nodiscard]] uint64_t large_frame_bytes() const { return large_frame_bytes_; }
+  static constexpr size_t kLargeFrameBytes = size_t{1} << 20;
 
  private:
   bool next_frame();
@@ -113,6 +116,7 @@ class FrameReader {
   bool partial_done_ = false;  // `payload_` is in it
   runtime::Status status_;
   uint64_t frames_ = 0;
+  uint64_t large_frame_bytes_ = 0;
 };
 
 }  // namespace quorate::cluster

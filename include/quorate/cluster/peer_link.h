@@ -117,6 +117,8 @@ class PeerLink final : private runtime::StreamHandler {
   [[nodiscard]] size_t queued_bytes() const {
     return batch_.size() + aside_bytes_ + unwritten_bytes_;
   }
+  // See FrameReader.
+  [[nodiscard]] uint64_t large_frame_bytes() const { return reader_.large_frame_bytes(); }
   [[nodiscard]] Statistics statistics() const;
 
  private:

@@ -107,6 +107,8 @@ class PeerLinks final : private PeerLinkOwner {
   bool up(const object::NodeId& node) const;
   // What was sent and the connection has not taken yet.
   size_t queued_bytes(const object::NodeId& node) const;
+  // What has come of large frames (FrameReader) on the connections with the node that there are.
+  uint64_t large_frame_bytes(const object::NodeId& node) const;
   // Ends all connections with the node, also one that is being made; of each that this node made
   // on_down() tells, perhaps at once.
   void drop(const object::NodeId& node, const std::string& reason);

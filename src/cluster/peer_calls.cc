@@ -112,7 +112,8 @@ void PeerCalls::give_up_late_ones() {
   std::vector<uint64_t> late;
   uint64_t next_us = UINT64_MAX;
   for (const auto& [id, open] : open_) {
-    const uint64_t deadline_us = std::max(open.deadline_us, put_off_until_us(open));
+    uint64_t deadline_us = open.deadline_us;
+    if (deadline_us <= now) deadline_us = std::max(deadline_us, put_off_until_us(open));
     if (deadline_us <= now) {
       late.push_back(id);
     } else {

@@ -83,6 +83,8 @@ def settle(server, limit_s=20):
 def saves(server):
     """Whether a checkpoint or a rewrite is under way, which may rest for a while."""
     for node in getattr(server, "nodes", [server]):
+        if not node.goes_on():
+            continue
         persistence = node.info("persistence")
         if "1" in (
             persistence.get("checkpoint_in_progress"),

@@ -203,9 +203,17 @@ class Server:
     def cpu_s(self):
         """CPU seconds used by all threads, also those that ended; child processes are not
         counted."""
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as stat:
-            fields = stat.read().rpartition(")")[2].split()
+        fields = self._stat()
         return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+    def goes_on(self):
+        """Whether it is neither stopped by a signal nor dead."""
+        return self._stat()[0] not in "TtZX"
+
+    def _stat(self):
+        """What the kernel says of the process, from its state on."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()
 
     def anonymous_bytes(self):
         """Resident anonymous memory: heap and stacks, not mapped files such as LMDB's."""
